@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page cache: files' folios and shadow entries in a 64-ary radix tree (algorithm: Linux 6.1
+ * mm/filemap.c, lib/xarray.c, mm/readahead.c, mm/truncate.c, fs/buffer.c for private buffers).
+ *
+ * Field legend:  M mapping->lock   i i_mmap_lock   c constant   A atomic   W wb->list_lock
+ */
+#ifndef RCL_MM_FILEMAP_H
+#define RCL_MM_FILEMAP_H
+
+#include "mm/gfp.h"
+#include "mm/lock.h"
+#include "mm/page.h"
+
+#define RADIX_SHIFT 6
+#define RADIX_SLOTS 64
+enum radix_tag { TAG_DIRTY, TAG_WRITEBACK, TAG_TOWRITE, NR_RADIX_TAGS };
+
+/* A tree node is one object of m->radix_node_cache (576 bytes in the reference), charged. */
+struct radix_node {
+	u8 shift, offset; /* of this level; slot in the parent */
+	u8 count;	  /* M: slots in use */
+	u8 nr_values;	  /* M: of these, shadow entries */
+	struct radix_node *parent;
+	struct mapping *mapping;
+	struct list_head private_list; /* on the shadow-node list, else empty */
+	void *slots[RADIX_SLOTS];      /* M: folio, shadow (odd) or child node */
+	u64 tags[NR_RADIX_TAGS];       /* M: bit per slot */
+};
+
+enum mapping_flag {
+	MAPPING_BUFFERS = 1,	/* the filesystem attaches buffer heads to dirtied pages (ext4) */
+	MAPPING_UNEVICTABLE = 2,
+	MAPPING_EXITING = 4,	/* being destroyed: leave no shadows */
+	MAPPING_EIO = 8,	/* A: a write failed since the last fsync */
+	MAPPING_ENOSPC = 16
+};
+
+struct mapping {
+	struct rcl *m;	 /* c */
+	char name[64];	 /* c */
+	u32 flags;	 /* A: enum mapping_flag */
+	u16 dev;	 /* c: device */
+	u64 first_block; /* c: block of page 0; the file is contiguous on its device */
+	u64 size;	 /* pages in the file; reads beyond give -ENODATA, writes extend */
+	struct spinlock lock;
+	void *root;	 /* M: folio/shadow at index 0, or top node (tagged, see radix.c) */
+	u8 height;	 /* M: levels; 0 = root is an entry */
+	u64 nr_pages;	 /* M: folios in the tree */
+	struct spinlock i_mmap_lock;
+	struct list_head i_mmap; /* i: vmas that map this file, through vma->rmap_link */
+	/* writeback.c */
+	struct list_head wb_link; /* W: on the device's b_dirty, b_io or b_more_io list */
+	u32 wb_state;		  /* W: enum in writeback.c */
+	u64 dirtied_when;	  /* W: ns */
+	u64 writeback_index;	  /* W: where the last pass stopped */
+	u32 wb_err;		  /* A: error sequence, reported once to each open file */
+};
+
+/* An open file: position of the readahead window and which errors it has seen. */
+struct file {
+	struct mapping *mapping;
+	bool random, sequential; /* advice */
+	/* readahead state, in pages */
+	u64 ra_start;
+	u32 ra_size, ra_async_size, ra_pages;
+	u32 mmap_miss;
+	s64 prev_index;
+	u32 wb_err_seen;
+};
+
+int rcl_mapping_create(struct rcl *m, const char *name, u16 dev, u64 first_block, u64 pages,
+		       u32 flags, struct mapping **out);
+/* Drop all pages (dirty ones are lost) and free it. No vma may map it. */
+void rcl_mapping_destroy(struct rcl *m, struct mapping *mapping);
+void rcl_file_open(struct rcl *m, struct mapping *mapping, struct file *out);
+
+/*
+ * Buffered read / write of `nr` whole pages from `index` on, as pread/pwrite do it: page cache,
+ * readahead, mark-accessed, dirtying, throttling. Return 0 or -errno (-EIO, -ENOMEM, -EINTR when
+ * killed). `stamp`: with page data, the content written to (or expected back, see check.h) is
+ * stamp for each page; ignored otherwise; reads store the last page's stamp in *stamp.
+ */
+int rcl_file_read(struct rcl *m, struct file *file, u64 index, u64 nr, u64 *stamp);
+int rcl_file_write(struct rcl *m, struct file *file, u64 index, u64 nr, u64 stamp);
+/* Write all dirty pages of the file and wait; returns the first error since the last call. */
+int rcl_file_fsync(struct rcl *m, struct file *file);
+enum rcl_fadvice { RCL_FADV_NORMAL, RCL_FADV_RANDOM, RCL_FADV_SEQUENTIAL, RCL_FADV_DONTNEED,
+		   RCL_FADV_WILLNEED };
+int rcl_file_advise(struct rcl *m, struct file *file, u64 index, u64 nr, enum rcl_fadvice advice);
+
+/* Look a folio up and take a reference; NULL when absent (or only a shadow). Takes no lock. */
+struct folio *rcl_filemap_get_folio(struct rcl *m, struct mapping *mapping, u64 index);
+/*
+ * Add a new folio (locked by this call) at index: charges it to the running task's group, inserts
+ * it, evaluates a shadow it replaces, puts it on the LRU. 0, -EEXIST, -ENOMEM.
+ */
+int rcl_filemap_add_folio(struct rcl *m, struct mapping *mapping, struct folio *f, u64 index,
+			  gfp_t gfp);
+/*
+ * Remove a folio from the tree, leaving `shadow` (or NULL) in its slot, and undo its counters. The
+ * folio is locked and mapping->lock held; the tree's reference becomes the caller's.
+ */
+void rcl_filemap_remove_folio(struct rcl *m, struct folio *f, void *shadow);
+/*
+ * Page fault on a shared file mapping: the uptodate folio at index, locked, with a reference, or
+ * NULL with *error set (-EIO, -ENOMEM, -ENODATA beyond the end). *major set when it waited for I/O;
+ * *retry set when the fault released the mmap lock to wait and must be taken again (the reference
+ * then counts a second PGFAULT).
+ */
+struct folio *rcl_filemap_fault(struct rcl *m, struct vma *vma, struct file *file, u64 index,
+				bool exec, bool *major, bool *retry, int *error);
+
+/* Private buffers (MAPPING_BUFFERS). needs_release: has some; release: free them if clean. */
+static inline bool folio_needs_release(const struct folio *f)
+{
+	return folio_test(f, PG_private);
+}
+bool rcl_filemap_release_folio(struct rcl *m, struct folio *f);
+int rcl_folio_create_buffers(struct rcl *m, struct folio *f);
+
+/* Remove pages [first, last]: truncate also drops dirty and mapped ones; invalidate only clean
+ * unmapped ones and returns how many. */
+void rcl_truncate_range(struct rcl *m, struct mapping *mapping, u64 first, u64 last);
+u64 rcl_invalidate_range(struct rcl *m, struct mapping *mapping, u64 first, u64 last);
+
+/* Readahead (readahead.c). */
+void rcl_page_cache_sync_ra(struct rcl *m, struct file *file, u64 index, u64 req_count);
+void rcl_page_cache_async_ra(struct rcl *m, struct file *file, struct folio *f, u64 index,
+			     u64 req_count);
+
+/* Tree (radix.c); mapping->lock held except for load. */
+void *rcl_radix_load(struct mapping *mapping, u64 index);
+/* Make the slot for index exist (allocates and charges nodes; may drop nothing). NULL: -ENOMEM. */
+int rcl_radix_reserve(struct rcl *m, struct mapping *mapping, u64 index, gfp_t gfp);
+/* Store an entry (NULL erases and prunes) and return the old one. The path must exist. */
+void *rcl_radix_store(struct rcl *m, struct mapping *mapping, u64 index, void *entry);
+void rcl_radix_set_tag(struct mapping *mapping, u64 index, enum radix_tag tag);
+void rcl_radix_clear_tag(struct mapping *mapping, u64 index, enum radix_tag tag);
+bool rcl_radix_get_tag(struct mapping *mapping, u64 index, enum radix_tag tag);
+/* Next index >= *index with the tag (or any folio: rcl_radix_next); NULL past `last`. */
+struct folio *rcl_radix_next_tagged(struct mapping *mapping, u64 *index, u64 last,
+				    enum radix_tag tag);
+void *rcl_radix_next(struct mapping *mapping, u64 *index, u64 last);
+/* Free a node that holds nothing but shadows (shadow shrinker). */
+void rcl_radix_delete_node(struct rcl *m, struct radix_node *node);
+bool rcl_mapping_is_valid(struct rcl *m, struct mapping *mapping);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spinlocks, and the lock order of the whole engine.
+ *
+ * One object code serves both platforms. On the host a lock is a real test-and-set lock; in the
+ * simulator tasks are coroutines that only switch where the engine waits, so a lock is a plain word
+ * that proves that nobody waits while holding it. Which of the two a lock is, its own word says
+ * (SPIN_THREADED), so that the cheap form costs one load and one store.
+ *
+ * LOCK ORDER, outermost first. A task may take a lock only while it holds locks further up.
+ *
+ *   mm->lock                     (sleeping) address space layout
+ *     folio lock (PG_locked)     (sleeping) a folio's identity and its I/O
+ *       mapping->i_mmap_lock     which vmas map a file
+ *       anon_vma->lock           which vmas map anonymous folios
+ *         mm->page_table_lock    page table entries
+ *           swap_area->lock      slots and swap cache of one area
+ *           mapping->lock        page cache tree of one file
+ *             wb->list_lock      the device's lists of dirty files
+ *             lruvec->lru_lock   LRU lists of one (node, memcg)
+ *               kmem_cache->lock slabs of one object cache
+ *                 zone->lock     buddy free lists
+ *                   memcg counters (atomic, no lock)
+ *
+ * Per-CPU structures (batches, stocks, page lists) are protected by staying on the CPU: the
+ * simulator never switches inside, the host takes cpu->lock, which is innermost but for zone->lock.
+ */
+#ifndef RCL_MM_LOCK_H
+#define RCL_MM_LOCK_H
+
+#include "mm/types.h"
+
+#define SPIN_HELD     1u
+#define SPIN_THREADED 0x80000000u
+
+struct spinlock {
+	u32 word;
+};
+
+void rcl_spin_lock_slow(struct spinlock *l);
+
+static inline void spin_init(struct spinlock *l, bool threaded)
+{
+	l->word = threaded ? SPIN_THREADED : 0;
+}
+static inline void spin_lock(struct spinlock *l)
+{
+	if (likely(l->word == 0))
+		l->word = SPIN_HELD;
+	else
+		rcl_spin_lock_slow(l);
+}
+static inline void spin_unlock(struct spinlock *l)
+{
+	if (likely(l->word == SPIN_HELD))
+		l->word = 0;
+	else
+		__atomic_store_n(&l->word, SPIN_THREADED, __ATOMIC_RELEASE);
+}
+static inline bool spin_is_held(const struct spinlock *l)
+{
+	return __atomic_load_n(&l->word, __ATOMIC_RELAXED) & SPIN_HELD;
+}
+
+/*
+ * Counters that several threads may change on the host. In the simulator (threaded false) they are
+ * plain words: a locked instruction costs as much as the rest of the operation.
+ */
+static inline s64 shared_add(s64 *p, s64 n, bool threaded)
+{
+	if (likely(!threaded))
+		return *p += n;
+	return __atomic_add_fetch(p, n, __ATOMIC_RELAXED);
+}
+static inline s64 shared_read(const s64 *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+#endif

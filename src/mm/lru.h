@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * LRU lists and the per-CPU batches in front of them (algorithm: Linux 6.1 mm/swap.c).
+ *
+ * Field legend:  L lru_lock   A atomic   c constant
+ */
+#ifndef RCL_MM_LRU_H
+#define RCL_MM_LRU_H
+
+#include "mm/zone.h"
+
+enum lru_list {
+	LRU_INACTIVE_ANON,
+	LRU_ACTIVE_ANON,
+	LRU_INACTIVE_FILE,
+	LRU_ACTIVE_FILE,
+	LRU_UNEVICTABLE,
+	NR_LRU_LISTS
+};
+#define LRU_BASE   0
+#define LRU_ACTIVE 1
+#define LRU_FILE   2
+#define for_each_lru(l)		  for (int l = 0; l < NR_LRU_LISTS; l++)
+#define for_each_evictable_lru(l) for (int l = 0; l <= LRU_ACTIVE_FILE; l++)
+
+struct lruvec {
+	struct list_head lists[NR_LRU_LISTS]; /* L: head = young, tail = old */
+	struct spinlock lru_lock;
+	u32 flags;		/* A: enum lruvec_flag */
+	u64 anon_cost;		/* L: decaying count of pages whose reclaim cost I/O */
+	u64 file_cost;		/* L */
+	s64 nonresident_age;	/* A: clock of evictions and activations */
+	s64 refaults[2];	/* WORKINGSET_ACTIVATE_{ANON,FILE} at the end of the last reclaim */
+	struct node *node;	/* c */
+	struct memcg *memcg;	/* c */
+	s64 stat[NR_NODE_STAT_ITEMS]; /* A: this group's own share of the node's counters */
+	s64 zone_size[MAX_NR_ZONES][NR_LRU_LISTS]; /* L: pages per zone and list */
+};
+enum lruvec_flag { LRUVEC_CONGESTED = 1 };
+
+static inline bool is_file_lru(int lru)
+{
+	return lru == LRU_INACTIVE_FILE || lru == LRU_ACTIVE_FILE;
+}
+static inline bool is_active_lru(int lru)
+{
+	return lru == LRU_ACTIVE_ANON || lru == LRU_ACTIVE_FILE;
+}
+/* The list a folio's flags say it belongs on. */
+static inline int folio_lru_list(const struct folio *f)
+{
+	if (folio_test(f, PG_unevictable))
+		return LRU_UNEVICTABLE;
+	return (folio_is_file_lru(f) ? LRU_FILE : 0) + (folio_test(f, PG_active) ? LRU_ACTIVE : 0);
+}
+
+#define FOLIO_BATCH_SIZE 15
+struct folio_batch {
+	u32 nr;
+	struct folio *folios[FOLIO_BATCH_SIZE];
+};
+struct cpu_batches {
+	struct folio_batch lru_add, rotate, deactivate_file, deactivate, lazyfree, activate;
+};
+
+void rcl_lruvec_init(struct lruvec *lv, struct node *node, struct memcg *memcg);
+
+/* Size of one list in pages, zones 0..zone_idx. */
+u64 rcl_lruvec_lru_size(const struct lruvec *lv, int lru, int zone_idx);
+/* A counter of the lruvec's group and all below it (of the whole node for the root group). */
+s64 rcl_lruvec_page_state(struct lruvec *lv, enum node_stat_item item);
+/* Change a node counter and the group's share of it. lv->memcg's ancestors see it when reading. */
+void rcl_mod_lruvec_state(struct lruvec *lv, enum node_stat_item item, s64 n);
+/* The same for the lruvec a folio is charged to. */
+void rcl_mod_folio_state(struct rcl *m, struct folio *f, enum node_stat_item item, s64 n);
+struct lruvec *rcl_folio_lruvec(struct rcl *m, const struct folio *f);
+struct lruvec *rcl_memcg_lruvec(struct rcl *m, struct memcg *memcg, struct node *node);
+struct lruvec *rcl_parent_lruvec(struct rcl *m, struct lruvec *lv);
+
+/* List operations under lru_lock; they keep all sizes. The folio's flags choose the list. */
+void rcl_lruvec_add_folio(struct lruvec *lv, struct folio *f);
+void rcl_lruvec_add_folio_tail(struct lruvec *lv, struct folio *f);
+void rcl_lruvec_del_folio(struct lruvec *lv, struct folio *f);
+void rcl_update_lru_size(struct lruvec *lv, int lru, u32 zone, s64 nr);
+
+/* Queue on this CPU's batch; the folio reaches its list when the batch is full or drained. */
+void rcl_folio_add_lru(struct rcl *m, struct folio *f);
+void rcl_folio_rotate_reclaimable(struct rcl *m, struct folio *f);
+void rcl_folio_mark_accessed(struct rcl *m, struct folio *f);
+void rcl_folio_activate(struct rcl *m, struct folio *f);
+void rcl_folio_deactivate(struct rcl *m, struct folio *f);
+void rcl_folio_deactivate_file(struct rcl *m, struct folio *f);
+void rcl_folio_mark_lazyfree(struct rcl *m, struct folio *f);
+void rcl_lru_add_drain(struct rcl *m);	   /* this CPU */
+void rcl_lru_add_drain_all(struct rcl *m); /* every CPU */
+
+/* Take a folio off its list (caller holds a reference): 0, or -EBUSY if it is not on one. */
+int rcl_folio_isolate_lru(struct rcl *m, struct folio *f);
+/* Put an isolated folio back and drop the isolation's reference. */
+void rcl_folio_putback_lru(struct rcl *m, struct folio *f);
+/* mlock accounting (mm/mlock.c): an evictable folio becomes unevictable and back. */
+bool rcl_folio_evictable(const struct folio *f);
+void rcl_mlock_folio(struct rcl *m, struct folio *f);
+void rcl_munlock_folio(struct rcl *m, struct folio *f);
+
+/* Record that reclaim of this kind cost I/O, here and in all parents. */
+void rcl_lru_note_cost(struct rcl *m, struct lruvec *lv, bool file, u32 nr_pages);
+
+bool rcl_lruvec_is_valid(struct rcl *m, struct lruvec *lv);
+
+#endif

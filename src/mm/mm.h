@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address spaces: vmas, software page tables, faults, reverse mapping, mlock, madvise (algorithm:
+ * Linux 6.1 mm/memory.c, mm/rmap.c, mm/mlock.c, mm/madvise.c).
+ *
+ * A page-table entry is one 64-bit word:
+ *   present:  bit 0 set; bit 1 writable; bit 5 accessed; bit 6 dirty; bits 12..43 frame;
+ *             bits 48..63 pins (host)
+ *   swapped:  bit 0 clear, bit 2 set; bits 3..61 the swap entry << 3 is not used: entry in the
+ *             remaining 64-3 bits (type and offset packed, see pte_swap)
+ *   none:     0
+ */
+#ifndef RCL_MM_MM_H
+#define RCL_MM_MM_H
+
+#include "mm/filemap.h"
+#include "mm/swap.h"
+
+typedef u64 pte_t;
+#define PTE_PRESENT  (1ull << 0)
+#define PTE_WRITE    (1ull << 1)
+#define PTE_SWAP     (1ull << 2)
+#define PTE_ACCESSED (1ull << 5)
+#define PTE_DIRTY    (1ull << 6)
+#define PTE_PFN_SHIFT 12
+
+static inline bool pte_present(pte_t p)
+{
+	return p & PTE_PRESENT;
+}
+static inline u64 pte_pfn(pte_t p)
+{
+	return p >> PTE_PFN_SHIFT & 0xffffffffu;
+}
+static inline pte_t pte_make(u64 pfn, u64 bits)
+{
+	return pfn << PTE_PFN_SHIFT | PTE_PRESENT | bits;
+}
+static inline bool pte_is_swap(pte_t p)
+{
+	return (p & (PTE_PRESENT | PTE_SWAP)) == PTE_SWAP;
+}
+/* Swap entries: area in bits 3..7, offset from bit 8 on. */
+static inline pte_t pte_make_swap(swp_entry_t e)
+{
+	return swp_offset(e) << 8 | (u64)swp_type(e) << 3 | PTE_SWAP;
+}
+static inline swp_entry_t pte_swap(pte_t p)
+{
+	return swp_entry((u32)(p >> 3 & 31), p >> 8);
+}
+
+#define PTRS_PER_TABLE 512
+/* One page-table page: 512 words, a frame of its own that is allocated and charged. */
+struct page_table {
+	u64 e[PTRS_PER_TABLE];
+};
+
+enum vm_flag {
+	VM_READ = 1,
+	VM_WRITE = 2,
+	VM_EXEC = 4,
+	VM_SHARED = 8,
+	VM_LOCKED = 16,
+	VM_RAND_READ = 32,
+	VM_SEQ_READ = 64
+};
+
+/* Who maps the anonymous folios that were first touched through one vma or its split parts. */
+struct anon_vma {
+	struct spinlock lock;
+	u32 refs;	       /* folios do not count: vmas only */
+	struct list_head vmas; /* lock: through vma->rmap_link */
+};
+
+struct vma {
+	struct mm *mm;
+	u64 start, end;	   /* virtual page numbers, half open */
+	u32 flags;	   /* enum vm_flag */
+	struct file *file; /* NULL = anonymous */
+	u64 pgoff;	   /* file page of `start` */
+	struct anon_vma *anon_vma;
+	struct list_head rmap_link; /* mapping->i_mmap or anon_vma->vmas */
+	struct list_head link;	    /* mm->vmas, by address */
+};
+
+struct mm {
+	struct rcl *m;
+	struct memcg *memcg;
+	u32 lock;		/* wait word of the sleeping layout lock */
+	struct spinlock page_table_lock;
+	struct list_head vmas;
+	struct vma *last_vma;	/* cache of the last look-up */
+	struct page_table *pgd;
+	u64 table_vpn;		/* cache: vpn >> 9 of `table`, or ~0 */
+	struct page_table *table;
+	s64 anon_rss, file_rss, swap_ents, table_pages;
+	bool dead;		/* reaped */
+};
+
+int rcl_mm_create(struct rcl *m, struct memcg *memcg, struct mm **out);
+void rcl_mm_destroy(struct rcl *m, struct mm *mm);
+/* Map [start, start+pages); file NULL = anonymous private, else shared from pgoff on. */
+int rcl_mmap(struct rcl *m, struct mm *mm, u64 start, u64 pages, u32 flags, struct file *file,
+	     u64 pgoff);
+int rcl_munmap(struct rcl *m, struct mm *mm, u64 start, u64 pages);
+enum rcl_madvice { RCL_MADV_NORMAL, RCL_MADV_RANDOM, RCL_MADV_SEQUENTIAL, RCL_MADV_DONTNEED,
+		   RCL_MADV_FREE, RCL_MADV_COLD, RCL_MADV_PAGEOUT, RCL_MADV_WILLNEED };
+int rcl_madvise(struct rcl *m, struct mm *mm, u64 start, u64 pages, enum rcl_madvice advice);
+int rcl_mlock(struct rcl *m, struct mm *mm, u64 start, u64 pages);
+int rcl_munlock(struct rcl *m, struct mm *mm, u64 start, u64 pages);
+
+/*
+ * The running task touches one page. 0, -EFAULT (no vma), -EACCES, -EIO, -ENOMEM, -EINTR (killed).
+ * A mapped page costs one page-table word; all else goes to rcl_handle_fault().
+ */
+int rcl_handle_fault(struct rcl *m, struct mm *mm, u64 vpn, bool write, bool exec);
+pte_t *rcl_pte_lookup(struct mm *mm, u64 vpn); /* NULL: no table there */
+static inline pte_t *rcl_pte_fast(struct mm *mm, u64 vpn)
+{
+	if (likely(mm->table_vpn == vpn >> 9))
+		return &mm->table->e[vpn & 511];
+	return rcl_pte_lookup(mm, vpn);
+}
+int rcl_touch_slow(struct rcl *m, struct mm *mm, u64 vpn, bool write, bool exec);
+static inline int rcl_touch(struct rcl *m, struct mm *mm, u64 vpn, bool write)
+{
+	pte_t *p = rcl_pte_fast(mm, vpn);
+	u64 need = PTE_PRESENT | (write ? PTE_WRITE : 0);
+	if (likely(p && (*p & need) == need)) {
+		*p |= PTE_ACCESSED | (write ? PTE_DIRTY : 0);
+		return 0;
+	}
+	return rcl_touch_slow(m, mm, vpn, write, false);
+}
+
+/* Reverse mapping (rmap.c). The folio is locked except where said. */
+/* Count and clear accessed bits; *vm_flags gets the union over mappings. Lock optional (anon). */
+int rcl_folio_referenced(struct rcl *m, struct folio *f, bool is_locked, struct memcg *target,
+			 u32 *vm_flags);
+/* Remove all mappings, moving dirty bits to the folio; anonymous ones become swap entries (or
+ * vanish when lazyfree and clean). */
+void rcl_try_to_unmap(struct rcl *m, struct folio *f);
+/* Write-protect and clean all mappings; how many were dirty (shared file writeback). */
+u32 rcl_folio_mkclean(struct rcl *m, struct folio *f);
+void rcl_folio_add_anon_rmap(struct rcl *m, struct folio *f, struct vma *vma, u64 vpn);
+void rcl_folio_add_file_rmap(struct rcl *m, struct folio *f, struct vma *vma);
+void rcl_folio_remove_rmap(struct rcl *m, struct folio *f, struct vma *vma);
+
+/* Free everything the address space holds (OOM reaper, exit). */
+void rcl_mm_reap(struct rcl *m, struct mm *mm);
+int rcl_mm_init(struct rcl *m);
+void rcl_mm_exit(struct rcl *m);
+bool rcl_mm_is_valid(struct rcl *m, struct mm *mm);
+
+#endif
