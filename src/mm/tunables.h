@@ -81,5 +81,8 @@ void rcl_tunables_defaults(struct tunables *t);
 const struct rcl_tunable_info *rcl_tunable_find(const char *name, const char **nearest);
 /* Set by name, checking the range: 0, -ENOENT (unknown), -ERANGE. */
 int rcl_tunables_set(struct tunables *t, const char *name, s64 value);
+s64 rcl_tunables_get(const struct tunables *t, const struct rcl_tunable_info *info);
+/* Edit distance of two short names, '-' equal to '_' and case ignored: for "did you mean". */
+u32 rcl_name_distance(const char *a, const char *b);
 
 #endif

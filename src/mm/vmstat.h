@@ -6,7 +6,12 @@
  *   RCL_NODE_STATS   kept per node, and the same per (memcg, node) in the lruvec
  *   RCL_VM_EVENTS    counted per machine, and those marked 1 also per memcg
  *
- * Each table line is X(ENUM, "name", per_memcg). Reading the machine's or a group's counters as a
+ * Each line of the events is X(ENUM, "name", per_memcg), of the others X(ENUM, "name").
+ *
+ * Units: the engine counts pages, with these exceptions. NR_SLAB_* are bytes (an object is less than
+ * a page); NR_KERNEL_STACK_KB, PGPGIN and PGPGOUT are KiB, as the kernel shows them.
+ *
+ * Reading the machine's or a group's counters as a
  * list of names and values is rcl_vmstat_read() and rcl_memory_stat_read().
  */
 #ifndef RCL_MM_VMSTAT_H
@@ -134,10 +139,14 @@ size_t rcl_vmstat_read(struct rcl *m, struct rcl_counter *out, size_t max);
  */
 size_t rcl_memory_stat_read(struct rcl *m, struct memcg *memcg, struct rcl_counter *out,
 			    size_t max);
+/* More entries than either list has. */
+#define RCL_COUNTERS_MAX 160
 /* Value of one counter by its name in the list above; 0 if absent. */
 s64 rcl_vmstat_get(struct rcl *m, const char *name);
+/* The same in a list already read. */
+s64 rcl_counter_get(const struct rcl_counter *list, size_t nr, const char *name);
 
-/* Tell the owners (inline versions need machine.h, see vmstat_inline.h). */
+/* Count events on the running CPU, for callers without machine.h (inline: count_vm_events). */
 void rcl_count_vm_events(struct rcl *m, enum vm_event_item item, s64 n);
 
 #endif
