@@ -2,6 +2,8 @@
 /* The table of tunables: defaults, ranges, and what an unknown name is taken for. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <cmocka.h>
 
 #include "mm/tunables.h"
