@@ -35,6 +35,9 @@ struct lruvec {
 	struct memcg *memcg;	/* c */
 	s64 stat[NR_NODE_STAT_ITEMS]; /* A: this group's own share of the node's counters */
 	s64 zone_size[MAX_NR_ZONES][NR_LRU_LISTS]; /* L: pages per zone and list */
+	struct spinlock shadow_lock;
+	struct list_head shadow_nodes; /* shadow_lock: tree nodes that hold only shadows, oldest first */
+	u64 nr_shadow_nodes;	       /* shadow_lock */
 };
 enum lruvec_flag { LRUVEC_CONGESTED = 1 };
 

@@ -26,7 +26,8 @@ struct memcg {
 	s64 watermark;	      /* A: highest usage seen */
 	u64 max;	      /* T: pages; MEMCG_MAX = none */
 	u64 failcnt;	      /* A: charges that hit max */
-	s64 kernel_pages;     /* A: pages of `usage` charged as kernel memory (here and below) */
+	s64 kernel_pages;     /* A: pages of `usage` charged as kernel memory (this group only) */
+	s64 nr_charged_bytes; /* A: rest of a charged page that a CPU's byte stock gave back */
 	s64 events[NR_VM_EVENT_ITEMS]; /* A: this group only */
 	u64 oom_events, oom_kills, max_events; /* A: here only */
 	bool under_oom;	      /* an OOM kill is under way */

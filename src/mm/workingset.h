@@ -26,5 +26,6 @@ struct radix_node;
 void rcl_workingset_update_node(struct rcl *m, struct mapping *mapping, struct radix_node *node);
 /* Register the shadow-node shrinker. */
 int rcl_workingset_init(struct rcl *m);
+void rcl_workingset_exit(struct rcl *m);
 
 #endif

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * LRU lists and the batches in front of them.
+ *
+ * Why: a page is put on a list, moved up, or moved back far more often than it is reclaimed, and
+ * each move wants the list's lock. So every CPU gathers pages that want the same move in a batch of
+ * FOLIO_BATCH_SIZE and performs them together.
+ *
+ * Batches and their moves (each holds a reference on its folios):
+ *
+ *   add              a new or put-back folio goes to the head of the list its flags name
+ *   rotate           written while marked PG_reclaim: to the tail of the inactive list, to be freed
+ *   deactivate_file  invalidation could not drop it: to the tail if clean, else head + PG_reclaim
+ *   deactivate       an active folio goes to the head of its inactive list
+ *   lazyfree         an anonymous folio becomes discardable: inactive file list
+ *   activate         a folio seen twice goes to the head of its active list
+ *
+ * A batch drains when it is full, when reclaim or a write fault asks (rcl_lru_add_drain), or when
+ * another CPU needs every folio on its list. The order of draining is fixed: add, rotate,
+ * deactivate_file, deactivate, lazyfree, activate.
+ *
+ * Rules that callers feel:
+ *  - A folio in the add batch is not yet on a list (PG_lru clear): marking it accessed sets
+ *    PG_active directly if it sits in this CPU's batch; reclaim cannot find it.
+ *  - All other moves act only if the folio still is on a list when the batch drains; PG_lru is the
+ *    token: whoever clears it owns the folio's list position.
+ *  - Marking accessed: first mark sets PG_referenced; a second one activates and clears it.
+ *
+ * Costs: each lruvec keeps a decaying count of how often reclaiming anonymous and file pages ended
+ * in I/O (rcl_lru_note_cost); halved when their sum passes a quarter of the lruvec's pages.
+ *
+ * Locking: lists and sizes under lruvec->lru_lock; batches belong to their CPU.
+ */
+#include "mm/lru.h"
+
+#include "mm/machine.h"
+#include "mm/workingset.h"
+
+void rcl_lruvec_init(struct lruvec *lv, struct node *node, struct memcg *memcg)
+{
+	memset(lv, 0, sizeof(*lv));
+	for_each_lru(l)
+		list_init(&lv->lists[l]);
+	list_init(&lv->shadow_nodes);
+	spin_init(&lv->lru_lock, node->m->threaded);
+	spin_init(&lv->shadow_lock, node->m->threaded);
+	lv->node = node;
+	lv->memcg = memcg;
+}
+
+/* ---- sizes and counters ------------------------------------------------------------------- */
+
+u64 rcl_lruvec_lru_size(const struct lruvec *lv, int lru, int zone_idx)
+{
+	s64 size = 0;
+
+	for (int z = 0; z <= zone_idx && z < MAX_NR_ZONES; z++)
+		size += lv->zone_size[z][lru];
+	return size < 0 ? 0 : (u64)size;
+}
+
+s64 rcl_lruvec_page_state(struct lruvec *lv, enum node_stat_item item)
+{
+	struct memcg *memcg = lv->memcg;
+	s64 v;
+
+	if (!memcg->parent)
+		return node_page_state(lv->node, item);
+	v = shared_read(&lv->stat[item]);
+	if (unlikely(!list_empty(&memcg->children))) {
+		v = 0;
+		for_each_memcg(pos, memcg)
+			v += shared_read(&pos->lruvecs[lv->node->id]->stat[item]);
+	}
+	return v < 0 ? 0 : v;
+}
+
+void rcl_mod_lruvec_state(struct lruvec *lv, enum node_stat_item item, s64 n)
+{
+	mod_node_state(lv->node, item, n);
+	shared_add(&lv->stat[item], n, lv->node->m->threaded);
+}
+
+struct lruvec *rcl_memcg_lruvec(struct rcl *m, struct memcg *memcg, struct node *node)
+{
+	return (memcg ? memcg : m->root_memcg)->lruvecs[node->id];
+}
+
+struct lruvec *rcl_folio_lruvec(struct rcl *m, const struct folio *f)
+{
+	return (f->memcg ? f->memcg : m->root_memcg)->lruvecs[folio_node_id(f)];
+}
+
+struct lruvec *rcl_parent_lruvec(struct rcl *m, struct lruvec *lv)
+{
+	struct memcg *parent = lv->memcg->parent;
+
+	(void)m;
+	return parent ? parent->lruvecs[lv->node->id] : NULL;
+}
+
+void rcl_mod_folio_state(struct rcl *m, struct folio *f, enum node_stat_item item, s64 n)
+{
+	rcl_mod_lruvec_state(rcl_folio_lruvec(m, f), item, n);
+}
+
+void rcl_update_lru_size(struct lruvec *lv, int lru, u32 zone, s64 nr)
+{
+	RCL_DEBUG_ASSERT(spin_is_held(&lv->lru_lock));
+	lv->zone_size[zone][lru] += nr;
+	rcl_mod_lruvec_state(lv, (enum node_stat_item)(NR_INACTIVE_ANON + lru), nr);
+	mod_zone_state(&lv->node->zones[zone],
+		       (enum zone_stat_item)(NR_ZONE_INACTIVE_ANON + lru), nr);
+}
+
+void rcl_lruvec_add_folio(struct lruvec *lv, struct folio *f)
+{
+	int lru = folio_lru_list(f);
+
+	rcl_update_lru_size(lv, lru, folio_zone_idx(f), 1);
+	list_add(&f->lru, &lv->lists[lru]);
+}
+
+void rcl_lruvec_add_folio_tail(struct lruvec *lv, struct folio *f)
+{
+	int lru = folio_lru_list(f);
+
+	rcl_update_lru_size(lv, lru, folio_zone_idx(f), 1);
+	list_add_tail(&f->lru, &lv->lists[lru]);
+}
+
+void rcl_lruvec_del_folio(struct lruvec *lv, struct folio *f)
+{
+	int lru = folio_lru_list(f);
+
+	list_del(&f->lru);
+	rcl_update_lru_size(lv, lru, folio_zone_idx(f), -1);
+}
+
+/* ---- what each batch does to a folio; lru_lock held -------------------------------------- */
+
+typedef void move_fn(struct rcl *m, struct lruvec *lv, struct folio *f);
+
+static void count_for(struct rcl *m, struct lruvec *lv, enum vm_event_item item)
+{
+	count_vm_event(m, item);
+	rcl_count_memcg_events(lv->memcg, item, 1);
+}
+
+static void move_add(struct rcl *m, struct lruvec *lv, struct folio *f)
+{
+	bool was_unevictable = folio_test_clear(f, PG_unevictable);
+
+	if (likely(rcl_folio_evictable(f))) {
+		if (was_unevictable)
+			count_vm_event(m, UNEVICTABLE_PGRESCUED);
+	} else {
+		folio_clear(f, PG_active);
+		folio_set(f, PG_unevictable);
+		f->mlock_count = 0;
+		if (!was_unevictable)
+			count_vm_event(m, UNEVICTABLE_PGCULLED);
+	}
+	rcl_lruvec_add_folio(lv, f);
+}
+
+static void move_rotate(struct rcl *m, struct lruvec *lv, struct folio *f)
+{
+	if (folio_test(f, PG_unevictable))
+		return;
+	rcl_lruvec_del_folio(lv, f);
+	folio_clear(f, PG_active);
+	rcl_lruvec_add_folio_tail(lv, f);
+	count_vm_event(m, PGROTATED);
+}
+
+static void move_deactivate_file(struct rcl *m, struct lruvec *lv, struct folio *f)
+{
+	bool active = folio_test(f, PG_active);
+
+	if (folio_test(f, PG_unevictable) || folio_mapped(f))
+		return;
+	rcl_lruvec_del_folio(lv, f);
+	folio_clear(f, PG_active);
+	folio_clear(f, PG_referenced);
+	if (folio_test(f, PG_writeback) || folio_test(f, PG_dirty)) {
+		rcl_lruvec_add_folio(lv, f);
+		folio_set(f, PG_reclaim);
+	} else {
+		rcl_lruvec_add_folio_tail(lv, f);
+		count_vm_event(m, PGROTATED);
+	}
+	if (active)
+		count_for(m, lv, PGDEACTIVATE);
+}
+
+static void move_deactivate(struct rcl *m, struct lruvec *lv, struct folio *f)
+{
+	if (folio_test(f, PG_unevictable) || !folio_test(f, PG_active))
+		return;
+	rcl_lruvec_del_folio(lv, f);
+	folio_clear(f, PG_active);
+	folio_clear(f, PG_referenced);
+	rcl_lruvec_add_folio(lv, f);
+	count_for(m, lv, PGDEACTIVATE);
+}
+
+static void move_lazyfree(struct rcl *m, struct lruvec *lv, struct folio *f)
+{
+	if (!folio_is_anon(f) || !folio_test(f, PG_swapbacked) || folio_test(f, PG_swapcache) ||
+	    folio_test(f, PG_unevictable))
+		return;
+	rcl_lruvec_del_folio(lv, f);
+	folio_clear(f, PG_active);
+	folio_clear(f, PG_referenced);
+	/* A clean anonymous folio without this flag is what reclaim may drop without writing. */
+	folio_clear(f, PG_swapbacked);
+	rcl_lruvec_add_folio(lv, f);
+	count_for(m, lv, PGLAZYFREE);
+}
+
+static void move_activate(struct rcl *m, struct lruvec *lv, struct folio *f)
+{
+	if (folio_test(f, PG_active) || folio_test(f, PG_unevictable))
+		return;
+	rcl_lruvec_del_folio(lv, f);
+	folio_set(f, PG_active);
+	rcl_lruvec_add_folio(lv, f);
+	count_for(m, lv, PGACTIVATE);
+}
+
+/* ---- batches ----------------------------------------------------------------------------- */
+
+static void drain_batch(struct rcl *m, struct folio_batch *b, move_fn *move)
+{
+	struct lruvec *locked = NULL;
+	u32 nr = b->nr;
+
+	for (u32 i = 0; i < nr; i++) {
+		struct folio *f = b->folios[i];
+		struct lruvec *lv;
+
+		if (move != move_add && !folio_test_clear(f, PG_lru))
+			continue;
+		lv = rcl_folio_lruvec(m, f);
+		if (lv != locked) {
+			if (locked)
+				spin_unlock(&locked->lru_lock);
+			spin_lock(&lv->lru_lock);
+			locked = lv;
+		}
+		move(m, lv, f);
+		folio_set(f, PG_lru);
+	}
+	if (locked)
+		spin_unlock(&locked->lru_lock);
+	b->nr = 0;
+	for (u32 i = 0; i < nr; i++)
+		folio_put(m, b->folios[i]);
+}
+
+/* The caller's reference, taken here, moves into the batch. */
+static void batch_add(struct rcl *m, struct folio_batch *b, struct folio *f, move_fn *move)
+{
+	folio_get(f);
+	b->folios[b->nr++] = f;
+	if (b->nr == FOLIO_BATCH_SIZE)
+		drain_batch(m, b, move);
+}
+
+static void drain_cpu(struct rcl *m, struct cpu_batches *b)
+{
+	if (b->lru_add.nr)
+		drain_batch(m, &b->lru_add, move_add);
+	if (b->rotate.nr)
+		drain_batch(m, &b->rotate, move_rotate);
+	if (b->deactivate_file.nr)
+		drain_batch(m, &b->deactivate_file, move_deactivate_file);
+	if (b->deactivate.nr)
+		drain_batch(m, &b->deactivate, move_deactivate);
+	if (b->lazyfree.nr)
+		drain_batch(m, &b->lazyfree, move_lazyfree);
+	if (b->activate.nr)
+		drain_batch(m, &b->activate, move_activate);
+}
+
+void rcl_lru_add_drain(struct rcl *m)
+{
+	drain_cpu(m, &rcl_this_cpu(m)->batches);
+}
+
+void rcl_lru_add_drain_all(struct rcl *m)
+{
+	for (u32 i = 0; i < m->nr_cpus; i++)
+		drain_cpu(m, &m->cpus[i].batches);
+}
+
+void rcl_folio_add_lru(struct rcl *m, struct folio *f)
+{
+	RCL_DEBUG_ASSERT(!folio_test(f, PG_lru));
+	batch_add(m, &rcl_this_cpu(m)->batches.lru_add, f, move_add);
+}
+
+void rcl_folio_rotate_reclaimable(struct rcl *m, struct folio *f)
+{
+	u32 v = folio_flags(f);
+
+	if (!(v & BIT(PG_lru)) ||
+	    v & (BIT(PG_locked) | BIT(PG_dirty) | BIT(PG_unevictable)))
+		return;
+	batch_add(m, &rcl_this_cpu(m)->batches.rotate, f, move_rotate);
+}
+
+void rcl_folio_activate(struct rcl *m, struct folio *f)
+{
+	u32 v = folio_flags(f);
+
+	if (v & BIT(PG_lru) && !(v & (BIT(PG_active) | BIT(PG_unevictable))))
+		batch_add(m, &rcl_this_cpu(m)->batches.activate, f, move_activate);
+}
+
+/* A folio not on a list may sit in this CPU's add batch: let it arrive active. */
+static void activate_in_add_batch(struct rcl *m, struct folio *f)
+{
+	struct folio_batch *b = &rcl_this_cpu(m)->batches.lru_add;
+
+	for (u32 i = b->nr; i-- > 0;) {
+		if (b->folios[i] == f) {
+			folio_set(f, PG_active);
+			return;
+		}
+	}
+}
+
+void rcl_folio_mark_accessed(struct rcl *m, struct folio *f)
+{
+	u32 v = folio_flags(f);
+
+	if (!(v & BIT(PG_referenced))) {
+		folio_set(f, PG_referenced);
+	} else if (!(v & (BIT(PG_unevictable) | BIT(PG_active)))) {
+		if (v & BIT(PG_lru))
+			rcl_folio_activate(m, f);
+		else
+			activate_in_add_batch(m, f);
+		folio_clear(f, PG_referenced);
+		rcl_workingset_activation(m, f);
+	}
+}
+
+void rcl_folio_deactivate(struct rcl *m, struct folio *f)
+{
+	u32 v = folio_flags(f);
+
+	if (v & BIT(PG_lru) && v & BIT(PG_active) && !(v & BIT(PG_unevictable)))
+		batch_add(m, &rcl_this_cpu(m)->batches.deactivate, f, move_deactivate);
+}
+
+void rcl_folio_deactivate_file(struct rcl *m, struct folio *f)
+{
+	if (!folio_test(f, PG_unevictable))
+		batch_add(m, &rcl_this_cpu(m)->batches.deactivate_file, f, move_deactivate_file);
+}
+
+void rcl_folio_mark_lazyfree(struct rcl *m, struct folio *f)
+{
+	u32 v = folio_flags(f), need = BIT(PG_lru) | BIT(PG_anon) | BIT(PG_swapbacked);
+
+	if ((v & need) == need && !(v & (BIT(PG_swapcache) | BIT(PG_unevictable))))
+		batch_add(m, &rcl_this_cpu(m)->batches.lazyfree, f, move_lazyfree);
+}
+
+/* ---- isolation --------------------------------------------------------------------------- */
+
+int rcl_folio_isolate_lru(struct rcl *m, struct folio *f)
+{
+	struct lruvec *lv;
+
+	RCL_DEBUG_ASSERT(folio_ref_count(f) > 0);
+	if (!folio_test_clear(f, PG_lru))
+		return -EBUSY;
+	folio_get(f);
+	lv = rcl_folio_lruvec(m, f);
+	spin_lock(&lv->lru_lock);
+	rcl_lruvec_del_folio(lv, f);
+	spin_unlock(&lv->lru_lock);
+	return 0;
+}
+
+void rcl_folio_putback_lru(struct rcl *m, struct folio *f)
+{
+	rcl_folio_add_lru(m, f);
+	folio_put(m, f);
+}
+
+/* ---- cost of reclaim --------------------------------------------------------------------- */
+
+void rcl_lru_note_cost(struct rcl *m, struct lruvec *lv, bool file, u32 nr_pages)
+{
+	for (; lv; lv = rcl_parent_lruvec(m, lv)) {
+		u64 pages;
+
+		spin_lock(&lv->lru_lock);
+		if (file)
+			lv->file_cost += nr_pages;
+		else
+			lv->anon_cost += nr_pages;
+		pages = 0;
+		for_each_evictable_lru(l)
+			pages += (u64)rcl_lruvec_page_state(lv, (enum node_stat_item)l);
+		if (lv->file_cost + lv->anon_cost > pages / 4) {
+			lv->file_cost /= 2;
+			lv->anon_cost /= 2;
+		}
+		spin_unlock(&lv->lru_lock);
+	}
+}
+
+bool rcl_lruvec_is_valid(struct rcl *m, struct lruvec *lv)
+{
+	s64 found[MAX_NR_ZONES] = {0};
+
+	for_each_lru(l) {
+		struct folio *f;
+
+		memset(found, 0, sizeof(found));
+		list_for_each(f, &lv->lists[l], lru) {
+			if (!folio_test(f, PG_lru) || folio_lru_list(f) != l ||
+			    rcl_folio_lruvec(m, f) != lv || folio_ref_count(f) <= 0)
+				return false;
+			if (f->lru.next->prev != &f->lru)
+				return false;
+			found[folio_zone_idx(f)]++;
+		}
+		for (int z = 0; z < MAX_NR_ZONES; z++)
+			if (found[z] != lv->zone_size[z][l])
+				return false;
+	}
+	return true;
+}

@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory cgroups: who pays for a page.
+ *
+ * A group's usage counts the pages charged to it and to all groups below it. A charge must fit
+ * under `max` of the group and of every ancestor; where it does not fit, the charging task itself
+ * reclaims from that ancestor until it does, or the OOM killer makes room.
+ *
+ * Charging one page at a time would touch every ancestor's counter on each fault, so a CPU charges
+ * MEMCG_CHARGE_BATCH pages and keeps the rest as a stock for the one group that charged last. Only
+ * when a whole batch does not fit is the exact number tried. Usage therefore runs ahead of the
+ * pages in use by up to a batch per CPU: with a small limit this is visible, and it is the
+ * reference's behaviour.
+ *
+ * Kernel objects are charged in bytes: a CPU charges a page, hands out bytes of it, and gives whole
+ * pages back when enough bytes have returned. Page tables and stacks are charged by the page.
+ *
+ *   what                     charged when                     given back when
+ *   folio                    it is allocated for a group      it is freed: straight to the counter
+ *   kernel pages             allocated with __GFP_ACCOUNT     freed: into the CPU's stock
+ *   kernel objects (bytes)   allocated from an accounted      freed: into the byte stock; more than
+ *                            cache                            a page there: into the page stock
+ *
+ * The order in which a charge tries to succeed: stock; a batch; exactly; reclaim and again (also
+ * after draining every CPU's stock, once); up to MAX_RECLAIM_RETRIES rounds without progress; the
+ * OOM killer; failure. A task that is reclaiming (PF_MEMALLOC), __GFP_NOFAIL and __GFP_HIGH may go
+ * over the limit. memory.high would be checked where a charge succeeds, memory.low and memory.min
+ * where reclaim walks the groups; both are left for later.
+ *
+ * The root group has no limit and no counter, but its folios carry its pointer, so that every LRU
+ * folio has a lruvec.
+ *
+ * Locking: usage is atomic; the tree under m->memcg_lock; stocks belong to their CPU.
+ */
+#include "mm/memcg.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mm/machine.h"
+#include "mm/oom.h"
+#include "mm/swap.h"
+#include "mm/vmscan.h"
+
+/* ---- the tree ---------------------------------------------------------------------------- */
+
+static bool is_root(const struct memcg *memcg)
+{
+	return !memcg->parent;
+}
+
+struct memcg *rcl_memcg_next(struct memcg *root, struct memcg *prev)
+{
+	struct memcg *pos = prev ? prev : root;
+
+	if (!prev)
+		return root;
+	if (!list_empty(&pos->children))
+		return list_first_entry(&pos->children, struct memcg, sibling);
+	while (pos != root) {
+		if (pos->sibling.next != &pos->parent->children)
+			return list_entry(pos->sibling.next, struct memcg, sibling);
+		pos = pos->parent;
+	}
+	return NULL;
+}
+
+struct memcg *rcl_memcg_from_id(struct rcl *m, u16 id)
+{
+	return m->memcg_by_id[id];
+}
+
+static void free_group(struct rcl *m, struct memcg *memcg)
+{
+	m->memcg_by_id[memcg->id] = NULL;
+	for (u32 n = 0; memcg->lruvecs && n < m->nr_nodes; n++)
+		free(memcg->lruvecs[n]);
+	free(memcg->lruvecs);
+	free(memcg);
+}
+
+int rcl_memcg_create(struct rcl *m, struct memcg *parent, const char *name, struct memcg **out)
+{
+	struct memcg *memcg;
+	u32 id = m->next_memcg_id;
+
+	if (parent && !parent->online)
+		return -EINVAL;
+	for (u32 tries = 0; id == 0 || m->memcg_by_id[id]; id = (id + 1) % RCL_MAX_MEMCG)
+		if (++tries > RCL_MAX_MEMCG)
+			return -ENOSPC;
+	memcg = calloc(1, sizeof(*memcg));
+	if (!memcg)
+		return -ENOMEM;
+	memcg->lruvecs = calloc(m->nr_nodes, sizeof(*memcg->lruvecs));
+	for (u32 n = 0; memcg->lruvecs && n < m->nr_nodes; n++) {
+		memcg->lruvecs[n] = calloc(1, sizeof(struct lruvec));
+		if (!memcg->lruvecs[n])
+			break;
+		rcl_lruvec_init(memcg->lruvecs[n], &m->nodes[n], memcg);
+	}
+	if (!memcg->lruvecs || !memcg->lruvecs[m->nr_nodes - 1]) {
+		free_group(m, memcg);
+		return -ENOMEM;
+	}
+	memcg->m = m;
+	memcg->parent = parent;
+	memcg->id = (u16)id;
+	memcg->max = MEMCG_MAX;
+	memcg->online = true;
+	snprintf(memcg->name, sizeof(memcg->name), "%s", name);
+	list_init(&memcg->children);
+	list_init(&memcg->sibling);
+	spin_init(&memcg->psi.lock, m->threaded);
+	spin_lock(&m->memcg_lock);
+	m->memcg_by_id[id] = memcg;
+	m->next_memcg_id = (id + 1) % RCL_MAX_MEMCG;
+	if (parent)
+		list_add_tail(&memcg->sibling, &parent->children);
+	spin_unlock(&m->memcg_lock);
+	*out = memcg;
+	return 0;
+}
+
+static void drain_all_stocks(struct rcl *m)
+{
+	for (u32 i = 0; i < m->nr_cpus; i++)
+		rcl_drain_stock(m, &m->cpus[i].stock);
+}
+
+int rcl_memcg_destroy(struct rcl *m, struct memcg *memcg)
+{
+	if (is_root(memcg))
+		return -EINVAL;
+	rcl_lru_add_drain_all(m);
+	drain_all_stocks(m);
+	if (!list_empty(&memcg->children) || memcg->usage)
+		return -EBUSY;
+	spin_lock(&m->memcg_lock);
+	memcg->online = false;
+	list_del_init(&memcg->sibling);
+	spin_unlock(&m->memcg_lock);
+	free_group(m, memcg);
+	return 0;
+}
+
+int rcl_memcg_init(struct rcl *m)
+{
+	int err;
+
+	m->memcg_by_id = calloc(RCL_MAX_MEMCG, sizeof(struct memcg *));
+	if (!m->memcg_by_id)
+		return -ENOMEM;
+	spin_init(&m->memcg_lock, m->threaded);
+	m->next_memcg_id = 1;
+	err = rcl_memcg_create(m, NULL, "/", &m->root_memcg);
+	return err;
+}
+
+void rcl_memcg_exit(struct rcl *m)
+{
+	for (u32 id = 0; m->memcg_by_id && id < RCL_MAX_MEMCG; id++)
+		if (m->memcg_by_id[id])
+			free_group(m, m->memcg_by_id[id]);
+	free(m->memcg_by_id);
+	m->memcg_by_id = NULL;
+	m->root_memcg = NULL;
+}
+
+struct memcg *rcl_current_memcg(struct rcl *m)
+{
+	struct task *t = rcl_current(m);
+	struct memcg *memcg = t->active_memcg ? t->active_memcg : t->memcg;
+
+	return memcg ? memcg : m->root_memcg;
+}
+
+void rcl_count_memcg_events(struct memcg *memcg, enum vm_event_item item, s64 n)
+{
+	shared_add(&memcg->events[item], n, memcg->m->threaded);
+}
+
+s64 rcl_memcg_nr_swap_pages(struct rcl *m, struct memcg *memcg)
+{
+	(void)memcg; /* memory.swap.max comes later */
+	return (s64)rcl_nr_swap_pages(m);
+}
+
+bool rcl_memcg_swap_full(struct rcl *m, struct folio *f)
+{
+	(void)f;
+	return rcl_vm_swap_full(m);
+}
+
+/* ---- the counters ------------------------------------------------------------------------ */
+
+static void uncharge_counters(struct memcg *memcg, s64 nr)
+{
+	for (; !is_root(memcg); memcg = memcg->parent) {
+		s64 left = shared_add(&memcg->usage, -nr, memcg->m->threaded);
+
+		RCL_ASSERT(left >= 0);
+		(void)left;
+	}
+}
+
+static void charge_counters(struct memcg *memcg, s64 nr)
+{
+	for (; !is_root(memcg); memcg = memcg->parent) {
+		s64 now = shared_add(&memcg->usage, nr, memcg->m->threaded);
+
+		if (now > memcg->watermark)
+			memcg->watermark = now;
+	}
+}
+
+/* Charge nr pages all the way up, or nothing: then returns the group that had no room. */
+static struct memcg *try_counters(struct memcg *memcg, s64 nr)
+{
+	bool threaded = memcg->m->threaded;
+
+	for (struct memcg *pos = memcg; !is_root(pos); pos = pos->parent) {
+		s64 now = shared_add(&pos->usage, nr, threaded);
+
+		if (unlikely((u64)now > pos->max)) {
+			pos->failcnt++;
+			shared_add(&pos->usage, -nr, threaded);
+			for (; memcg != pos; memcg = memcg->parent)
+				shared_add(&memcg->usage, -nr, threaded);
+			return pos;
+		}
+		if (now > pos->watermark)
+			pos->watermark = now;
+	}
+	return NULL;
+}
+
+/* Room left up to the tightest limit above. */
+static u64 margin(struct memcg *memcg)
+{
+	u64 usage = (u64)shared_read(&memcg->usage);
+
+	return usage < memcg->max ? memcg->max - usage : 0;
+}
+
+/* ---- the per-CPU stock ------------------------------------------------------------------- */
+
+static bool consume_stock(struct rcl *m, struct memcg *memcg, u32 nr)
+{
+	struct memcg_stock *s = &rcl_this_cpu(m)->stock;
+
+	if (s->cached != memcg || s->nr_pages < nr)
+		return false;
+	s->nr_pages -= nr;
+	return true;
+}
+
+static void drain_pages(struct memcg_stock *s)
+{
+	if (!s->cached)
+		return;
+	if (s->nr_pages)
+		uncharge_counters(s->cached, s->nr_pages);
+	s->nr_pages = 0;
+	s->cached = NULL;
+}
+
+static void refill_stock(struct rcl *m, struct memcg *memcg, u32 nr)
+{
+	struct memcg_stock *s = &rcl_this_cpu(m)->stock;
+
+	if (s->cached != memcg) {
+		drain_pages(s);
+		s->cached = memcg;
+	}
+	s->nr_pages += nr;
+	if (s->nr_pages > MEMCG_CHARGE_BATCH)
+		drain_pages(s);
+}
+
+static void drain_bytes(struct rcl *m, struct memcg_stock *s)
+{
+	struct memcg *memcg = s->cached_objs;
+	u32 pages;
+
+	if (!memcg)
+		return;
+	pages = s->nr_bytes >> PAGE_SHIFT;
+	if (pages) {
+		shared_add(&memcg->kernel_pages, -(s64)pages, m->threaded);
+		uncharge_counters(memcg, pages);
+	}
+	/* The rest of the page stays charged; whoever stocks this group next takes it over. */
+	shared_add(&memcg->nr_charged_bytes, s->nr_bytes & (PAGE_SIZE - 1), m->threaded);
+	s->nr_bytes = 0;
+	s->cached_objs = NULL;
+}
+
+void rcl_drain_stock(struct rcl *m, struct memcg_stock *s)
+{
+	drain_bytes(m, s);
+	drain_pages(s);
+}
+
+/* ---- charging ---------------------------------------------------------------------------- */
+
+static bool memcg_oom(struct rcl *m, struct memcg *memcg, gfp_t gfp)
+{
+	struct oom_control oc = {.memcg = memcg, .gfp = gfp};
+
+	memcg->oom_events++;
+	if (!m->tun.memcg_oom)
+		return false;
+	return rcl_out_of_memory(m, &oc);
+}
+
+static int try_charge(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
+{
+	u32 batch = max(nr, MEMCG_CHARGE_BATCH);
+	int retries = MAX_RECLAIM_RETRIES;
+	bool drained = false, passed_oom = false;
+	struct task *t = rcl_current(m);
+
+	if (is_root(memcg))
+		return 0;
+	for (;;) {
+		struct memcg *over;
+		u64 freed;
+		bool stall;
+
+		if (consume_stock(m, memcg, nr))
+			return 0;
+		over = try_counters(memcg, batch);
+		if (likely(!over)) {
+			if (batch > nr)
+				refill_stock(m, memcg, batch - nr);
+			return 0;
+		}
+		if (batch > nr) {
+			batch = nr;
+			continue;
+		}
+		/* A reclaimer must not wait for reclaim: it frees more than it takes. */
+		if (unlikely(t->flags & PF_MEMALLOC))
+			break;
+		if (!(gfp & __GFP_DIRECT_RECLAIM))
+			goto nomem;
+
+		over->max_events++;
+		stall = rcl_psi_memstall_enter(m);
+		freed = rcl_try_to_free_mem_cgroup_pages(m, over, nr, gfp, MEMCG_RECLAIM_MAY_SWAP);
+		rcl_psi_memstall_leave(m, stall);
+
+		if (margin(over) >= nr)
+			continue;
+		if (!drained) {
+			drain_all_stocks(m);
+			drained = true;
+			continue;
+		}
+		if (gfp & __GFP_NORETRY)
+			goto nomem;
+		/* Somebody else took what was freed; small charges are worth trying again. */
+		if (freed && nr <= 1u << PAGE_ALLOC_COSTLY_ORDER)
+			continue;
+		if (retries-- > 0)
+			continue;
+		if (gfp & __GFP_RETRY_MAYFAIL)
+			goto nomem;
+		if (passed_oom && fatal_signal_pending(t))
+			goto nomem;
+		if (memcg_oom(m, over, gfp)) {
+			passed_oom = true;
+			retries = MAX_RECLAIM_RETRIES;
+			continue;
+		}
+nomem:
+		if (!(gfp & (__GFP_NOFAIL | __GFP_HIGH)))
+			return -ENOMEM;
+		break;
+	}
+	charge_counters(memcg, nr);
+	return 0;
+}
+
+int rcl_memcg_charge(struct rcl *m, struct folio *f, struct memcg *memcg, gfp_t gfp)
+{
+	int err;
+
+	RCL_DEBUG_ASSERT(!f->memcg);
+	if (!memcg)
+		memcg = rcl_current_memcg(m);
+	err = try_charge(m, memcg, gfp, 1);
+	if (!err)
+		f->memcg = memcg;
+	return err;
+}
+
+int rcl_memcg_swapin_charge(struct rcl *m, struct folio *f, u64 swap_entry, gfp_t gfp)
+{
+	struct memcg *memcg = rcl_swap_memcg(m, swap_entry);
+
+	if (memcg && !memcg->online)
+		memcg = NULL;
+	return rcl_memcg_charge(m, f, memcg, gfp);
+}
+
+void rcl_memcg_uncharge(struct rcl *m, struct folio *f)
+{
+	(void)m;
+	if (!f->memcg)
+		return;
+	if (!is_root(f->memcg))
+		uncharge_counters(f->memcg, 1);
+	f->memcg = NULL;
+}
+
+void rcl_memcg_uncharge_list(struct rcl *m, struct list_head *folios)
+{
+	struct memcg *memcg = NULL;
+	struct folio *f;
+	s64 nr = 0;
+
+	(void)m;
+	list_for_each(f, folios, lru) {
+		if (f->memcg != memcg) {
+			if (memcg && nr)
+				uncharge_counters(memcg, nr);
+			memcg = f->memcg;
+			nr = 0;
+		}
+		nr += memcg != NULL;
+		f->memcg = NULL;
+	}
+	if (memcg && nr)
+		uncharge_counters(memcg, nr);
+}
+
+/* ---- kernel memory ----------------------------------------------------------------------- */
+
+int rcl_memcg_charge_kmem(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr_pages)
+{
+	int err;
+
+	if (!memcg || is_root(memcg))
+		return 0;
+	err = try_charge(m, memcg, gfp, nr_pages);
+	if (!err)
+		shared_add(&memcg->kernel_pages, nr_pages, m->threaded);
+	return err;
+}
+
+void rcl_memcg_uncharge_kmem(struct rcl *m, struct memcg *memcg, u32 nr_pages)
+{
+	if (!memcg || is_root(memcg))
+		return;
+	shared_add(&memcg->kernel_pages, -(s64)nr_pages, m->threaded);
+	refill_stock(m, memcg, nr_pages);
+}
+
+/* Bytes come back to this CPU's stock; with give_back, whole pages leave it again. */
+static void refill_bytes(struct rcl *m, struct memcg *memcg, u32 bytes, bool give_back)
+{
+	struct memcg_stock *s = &rcl_this_cpu(m)->stock;
+	u32 pages;
+
+	if (s->cached_objs != memcg) {
+		drain_bytes(m, s);
+		s->cached_objs = memcg;
+		s->nr_bytes = (u32)memcg->nr_charged_bytes;
+		memcg->nr_charged_bytes = 0;
+		give_back = true;
+	}
+	s->nr_bytes += bytes;
+	if (give_back && s->nr_bytes > PAGE_SIZE) {
+		pages = s->nr_bytes >> PAGE_SHIFT;
+		s->nr_bytes &= PAGE_SIZE - 1;
+		rcl_memcg_uncharge_kmem(m, memcg, pages);
+	}
+}
+
+int rcl_memcg_charge_bytes(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 bytes)
+{
+	struct memcg_stock *s = &rcl_this_cpu(m)->stock;
+	u32 pages = bytes >> PAGE_SHIFT, rest = bytes & (PAGE_SIZE - 1);
+	int err;
+
+	if (!memcg || is_root(memcg))
+		return 0;
+	if (s->cached_objs == memcg && s->nr_bytes >= bytes) {
+		s->nr_bytes -= bytes;
+		return 0;
+	}
+	err = rcl_memcg_charge_kmem(m, memcg, gfp, pages + (rest != 0));
+	if (!err && rest)
+		refill_bytes(m, memcg, PAGE_SIZE - rest, false);
+	return err;
+}
+
+void rcl_memcg_uncharge_bytes(struct rcl *m, struct memcg *memcg, u32 bytes)
+{
+	if (memcg && !is_root(memcg))
+		refill_bytes(m, memcg, bytes, true);
+}
+
+/* ---- limits ------------------------------------------------------------------------------ */
+
+u64 rcl_memcg_reclaim(struct rcl *m, struct memcg *memcg, u64 bytes)
+{
+	u64 want = bytes >> PAGE_SHIFT, freed = 0;
+	int retries = MAX_RECLAIM_RETRIES;
+
+	while (freed < want) {
+		u64 got;
+
+		if (fatal_signal_pending(rcl_current(m)))
+			break;
+		/* The last tries look for folios that sit in other CPUs' batches. */
+		if (!retries)
+			rcl_lru_add_drain_all(m);
+		got = rcl_try_to_free_mem_cgroup_pages(
+			m, memcg, min(want - freed, (u64)SWAP_CLUSTER_MAX), GFP_KERNEL,
+			MEMCG_RECLAIM_MAY_SWAP | MEMCG_RECLAIM_PROACTIVE);
+		if (!got && !retries--)
+			break;
+		freed += got;
+	}
+	return freed << PAGE_SHIFT;
+}
+
+int rcl_memcg_set_max(struct rcl *m, struct memcg *memcg, u64 bytes)
+{
+	u64 pages = bytes == MEMCG_MAX ? MEMCG_MAX : bytes >> PAGE_SHIFT;
+	int retries = MAX_RECLAIM_RETRIES;
+	bool drained = false;
+
+	if (is_root(memcg))
+		return -EINVAL;
+	memcg->max = pages;
+	for (;;) {
+		u64 usage = (u64)shared_read(&memcg->usage);
+
+		if (usage <= pages)
+			return 0;
+		if (fatal_signal_pending(rcl_current(m)))
+			return -EINTR;
+		if (!drained) {
+			drain_all_stocks(m);
+			drained = true;
+			continue;
+		}
+		if (retries > 0) {
+			if (!rcl_try_to_free_mem_cgroup_pages(m, memcg, usage - pages, GFP_KERNEL,
+							      MEMCG_RECLAIM_MAY_SWAP))
+				retries--;
+			continue;
+		}
+		if (!memcg_oom(m, memcg, GFP_KERNEL))
+			return 0; /* nothing left to kill: the limit stands, usage will follow */
+	}
+}
+
+/* ---- checks ------------------------------------------------------------------------------ */
+
+bool rcl_memcg_is_valid(struct rcl *m)
+{
+	for_each_memcg(pos, m->root_memcg) {
+		s64 own = 0;
+
+		if (is_root(pos))
+			continue;
+		/* Every page on a list of this group is charged to it. */
+		for (u32 n = 0; n < m->nr_nodes; n++)
+			for_each_lru(l)
+				own += pos->lruvecs[n]->stat[l];
+		own += pos->kernel_pages;
+		if (own > pos->usage || pos->usage < 0 || pos->kernel_pages < 0)
+			return false;
+		if (pos->usage > pos->watermark)
+			return false;
+	}
+	return true;
+}
