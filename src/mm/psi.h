@@ -4,8 +4,7 @@
  * its tasks that could run (full) were stalled on memory. Times in nanoseconds of the machine's
  * clock.
  *
- * Field legend: A changed by the running task only at its state changes (simulator: no lock needed;
- * host: psi->lock)
+ * Field legend: P psi->lock
  */
 #ifndef RCL_MM_PSI_H
 #define RCL_MM_PSI_H
@@ -14,16 +13,19 @@
 
 struct psi {
 	struct spinlock lock;
-	u32 nr_stalled;	    /* tasks in a memory stall */
-	u32 nr_productive;  /* tasks running or runnable outside a stall */
-	u64 last;	    /* when the counts last changed */
-	u64 some_ns, full_ns;
+	u32 nr_stalled;	       /* P: tasks in a memory stall, asleep or reclaiming */
+	u32 nr_productive;     /* P: tasks running or runnable outside a stall */
+	u64 last;	       /* P: when the counts last changed */
+	u64 some_ns, full_ns;  /* P */
 };
 
 /* Mark the running task as stalled on memory until the matching leave; nests (cookie). */
 bool rcl_psi_memstall_enter(struct rcl *m);
 void rcl_psi_memstall_leave(struct rcl *m, bool cookie);
-/* A task of the group starts or stops being productive (called on run/sleep transitions). */
+/*
+ * A task starts (runnable) or stops (asleep, ended) being able to run. Called by the platform on
+ * run/sleep transitions; calls that change nothing are free.
+ */
 void rcl_psi_task_change(struct rcl *m, struct task *t, bool productive);
 /* Times up to now. */
 void rcl_psi_read(struct rcl *m, struct memcg *memcg, u64 *some_ns, u64 *full_ns);
