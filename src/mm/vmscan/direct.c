@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reclaim by the task that needs memory.
+ *
+ * do_try_to_free() passes over the nodes of a zonelist with rising priority: 12 looks at 1/4096 of
+ * each list, 0 at all of it. It stops when nr_to_reclaim pages are free. When all priorities fail,
+ * it starts over once with active lists forced open, if some were skipped on the way.
+ *
+ * Users: the allocator's slow path (machine out of free pages), a group over its limit, a request
+ * for proactive reclaim, and reclaim within one node (vm.zone_reclaim_mode).
+ *
+ * ALLOCSTALL is counted at each start for the machine, never for a group. Snapshots of the refault
+ * counters are taken at the end: activations since then mean that the working set moves.
+ */
+#include "mm/vmscan/internal.h"
+
+static enum vm_event_item allocstall_event(int zone)
+{
+	return (enum vm_event_item)(ALLOCSTALL_DMA + zone);
+}
+
+static void consider_throttle(struct rcl *m, struct node *nd, struct scan_control *sc)
+{
+	if (sc->nr_reclaimed > sc->nr_scanned >> 3) {
+		rcl_wake_throttled(m, nd, VMSCAN_THROTTLE_NOPROGRESS);
+		return;
+	}
+	if (rcl_is_kswapd(m) || cgroup_reclaim(sc))
+		return;
+	if (sc->priority == 1 && !sc->nr_reclaimed)
+		rcl_reclaim_throttle(m, nd, VMSCAN_THROTTLE_NOPROGRESS);
+}
+
+static void shrink_nodes(struct rcl *m, struct zonelist *zl, struct scan_control *sc)
+{
+	struct node *first = NULL, *last = NULL;
+
+	for (u32 i = 0; i < zl->nr; i++) {
+		struct zone *z = zl->zones[i];
+
+		if ((int)z->type > sc->reclaim_idx || z->node == last)
+			continue;
+		last = z->node;
+		if (!first)
+			first = last;
+		rcl_shrink_node(m, last, sc);
+	}
+	if (first)
+		consider_throttle(m, first, sc);
+}
+
+static void end_of_reclaim(struct rcl *m, struct zonelist *zl, struct scan_control *sc)
+{
+	struct node *last = NULL;
+
+	for (u32 i = 0; i < zl->nr; i++) {
+		struct zone *z = zl->zones[i];
+
+		if ((int)z->type > sc->reclaim_idx || z->node == last)
+			continue;
+		last = z->node;
+		rcl_snapshot_refaults(m, sc->target, last);
+		if (cgroup_reclaim(sc))
+			rcl_memcg_lruvec(m, sc->target, last)->flags &= ~LRUVEC_CONGESTED;
+	}
+}
+
+static u64 do_try_to_free(struct rcl *m, struct zonelist *zl, struct scan_control *sc)
+{
+	int initial_priority = sc->priority;
+
+retry:
+	if (!cgroup_reclaim(sc))
+		count_vm_event(m, allocstall_event(sc->reclaim_idx));
+	do {
+		sc->nr_scanned = 0;
+		shrink_nodes(m, zl, sc);
+		if (sc->nr_reclaimed >= sc->nr_to_reclaim || sc->compaction_ready)
+			break;
+		if (sc->priority < DEF_PRIORITY - 2)
+			sc->may_writepage = true;
+	} while (--sc->priority >= 0);
+	end_of_reclaim(m, zl, sc);
+
+	if (sc->nr_reclaimed)
+		return sc->nr_reclaimed;
+	if (sc->compaction_ready)
+		return 1;
+	if (sc->skipped_deactivate) {
+		sc->priority = initial_priority;
+		sc->force_deactivate = true;
+		sc->skipped_deactivate = false;
+		goto retry;
+	}
+	if (sc->memcg_low_skipped) {
+		sc->priority = initial_priority;
+		sc->force_deactivate = false;
+		sc->memcg_low_reclaim = true;
+		sc->memcg_low_skipped = false;
+		goto retry;
+	}
+	return 0;
+}
+
+/* What the running task's scopes forbid. */
+static gfp_t context_gfp(struct rcl *m, gfp_t gfp)
+{
+	u32 flags = rcl_current(m)->flags;
+
+	if (flags & PF_MEMALLOC_NOIO)
+		return gfp & ~(__GFP_IO | __GFP_FS);
+	if (flags & PF_MEMALLOC_NOFS)
+		return gfp & ~__GFP_FS;
+	return gfp;
+}
+
+static u64 run(struct rcl *m, struct zonelist *zl, struct scan_control *sc)
+{
+	struct task *t = rcl_current(m);
+	struct reclaim_state *outer = t->reclaim_state;
+	u64 freed;
+
+	t->reclaim_state = &sc->reclaim_state;
+	freed = do_try_to_free(m, zl, sc);
+	t->reclaim_state = outer;
+	return freed;
+}
+
+u64 rcl_try_to_free_pages(struct rcl *m, struct zonelist *zl, u32 order, gfp_t gfp)
+{
+	struct scan_control sc = {
+		.nr_to_reclaim = SWAP_CLUSTER_MAX,
+		.gfp = context_gfp(m, gfp),
+		.reclaim_idx = (int)rcl_gfp_zone(gfp),
+		.order = (s32)order,
+		.priority = DEF_PRIORITY,
+		.may_writepage = !m->tun.laptop_mode,
+		.may_unmap = true,
+		.may_swap = true,
+	};
+
+	/* A task that was killed while waiting should try to allocate, not reclaim. */
+	if (rcl_throttle_direct_reclaim(m, sc.gfp, zl))
+		return 1;
+	return run(m, zl, &sc);
+}
+
+u64 rcl_try_to_free_mem_cgroup_pages(struct rcl *m, struct memcg *memcg, u64 nr_pages, gfp_t gfp,
+				     u32 options)
+{
+	struct task *t = rcl_current(m);
+	u32 was_memalloc = t->flags & PF_MEMALLOC;
+	struct scan_control sc = {
+		.nr_to_reclaim = max(nr_pages, (u64)SWAP_CLUSTER_MAX),
+		.gfp = (context_gfp(m, gfp) & GFP_RECLAIM_MASK) |
+		       (GFP_HIGHUSER_MOVABLE & ~GFP_RECLAIM_MASK),
+		.reclaim_idx = MAX_NR_ZONES - 1,
+		.target = memcg,
+		.priority = DEF_PRIORITY,
+		.may_writepage = !m->tun.laptop_mode,
+		.may_unmap = true,
+		.may_swap = options & MEMCG_RECLAIM_MAY_SWAP,
+		.proactive = options & MEMCG_RECLAIM_PROACTIVE,
+	};
+	u64 freed;
+
+	t->flags |= PF_MEMALLOC;
+	freed = run(m, &m->nodes[t->node].zonelist, &sc);
+	t->flags = (t->flags & ~PF_MEMALLOC) | was_memalloc;
+	return freed;
+}
+
+/* ---- reclaim within one node ------------------------------------------------------------- */
+
+enum { RECLAIM_ZONE = 1, RECLAIM_WRITE = 2, RECLAIM_UNMAP = 4 };
+
+/* Page cache pages of the node that this mode may free. */
+static u64 node_pagecache_reclaimable(struct rcl *m, struct node *nd)
+{
+	s64 cache, delta = 0;
+
+	if (m->tun.zone_reclaim_mode & RECLAIM_UNMAP) {
+		cache = node_page_state(nd, NR_FILE_PAGES);
+	} else {
+		s64 lru = node_page_state(nd, NR_INACTIVE_FILE) +
+			  node_page_state(nd, NR_ACTIVE_FILE);
+		s64 mapped = node_page_state(nd, NR_FILE_MAPPED);
+
+		cache = lru > mapped ? lru - mapped : 0;
+	}
+	if (!(m->tun.zone_reclaim_mode & RECLAIM_WRITE))
+		delta = node_page_state(nd, NR_FILE_DIRTY);
+	return cache > delta ? (u64)(cache - delta) : 0;
+}
+
+int rcl_node_reclaim(struct rcl *m, struct node *nd, gfp_t gfp, u32 order)
+{
+	struct task *t = rcl_current(m);
+	struct reclaim_state *outer = t->reclaim_state;
+	u32 was_memalloc = t->flags & PF_MEMALLOC;
+	u64 managed = 0, nr_pages = 1ull << order, min_unmapped, min_slab, slab;
+	struct scan_control sc = {
+		.nr_to_reclaim = max(nr_pages, (u64)SWAP_CLUSTER_MAX),
+		.gfp = context_gfp(m, gfp),
+		.order = (s32)order,
+		.priority = 4,
+		.may_writepage = m->tun.zone_reclaim_mode & RECLAIM_WRITE,
+		.may_unmap = m->tun.zone_reclaim_mode & RECLAIM_UNMAP,
+		.may_swap = true,
+		.reclaim_idx = (int)rcl_gfp_zone(gfp),
+	};
+
+	for_each_zone(z, nd)
+		managed += z->managed_pages;
+	min_unmapped = managed * (u64)m->tun.min_unmapped_ratio / 100;
+	min_slab = managed * (u64)m->tun.min_slab_ratio / 100;
+	slab = (u64)node_page_state(nd, NR_SLAB_RECLAIMABLE_B) >> PAGE_SHIFT;
+	if (node_pagecache_reclaimable(m, nd) <= min_unmapped && slab <= min_slab)
+		return NODE_RECLAIM_FULL;
+	if (!(gfp & __GFP_DIRECT_RECLAIM) || t->flags & PF_MEMALLOC)
+		return NODE_RECLAIM_NOSCAN;
+	/* One at a time, and only tasks of this node: the others have memory of their own. */
+	if (t->node != nd->id || nd->node_reclaim_running)
+		return NODE_RECLAIM_NOSCAN;
+
+	nd->node_reclaim_running = true;
+	t->flags |= PF_MEMALLOC;
+	t->reclaim_state = &sc.reclaim_state;
+	if (node_pagecache_reclaimable(m, nd) > min_unmapped || slab > min_slab) {
+		do {
+			rcl_shrink_node(m, nd, &sc);
+		} while (sc.nr_reclaimed < nr_pages && --sc.priority >= 0);
+	}
+	t->reclaim_state = outer;
+	t->flags = (t->flags & ~PF_MEMALLOC) | was_memalloc;
+	nd->node_reclaim_running = false;
+	if (sc.nr_reclaimed < nr_pages) {
+		count_vm_event(m, ZONE_RECLAIM_FAILED);
+		return NODE_RECLAIM_SOME;
+	}
+	return NODE_RECLAIM_SUCCESS;
+}
+
+u64 rcl_zone_reclaimable_pages(struct zone *z)
+{
+	s64 nr = zone_page_state(z, NR_ZONE_INACTIVE_FILE) + zone_page_state(z, NR_ZONE_ACTIVE_FILE);
+
+	if (rcl_can_reclaim_anon(z->m, NULL))
+		nr += zone_page_state(z, NR_ZONE_INACTIVE_ANON) +
+		      zone_page_state(z, NR_ZONE_ACTIVE_ANON);
+	return (u64)nr;
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One batch of one list: take folios off the old end, decide, put back what stays.
+ *
+ * Isolation takes up to nr_to_scan folios from the tail under lru_lock. Folios in zones above the
+ * caller's reach do not count and go back to the head; a folio that somebody else is freeing or
+ * isolating moves to the head and counts as looked at. An isolated folio has PG_lru clear and one
+ * more reference, and counts in NR_ISOLATED_*.
+ *
+ * Inactive list: rcl_shrink_folio_list() frees what it can; survivors return to the list their flags
+ * now name. Pages that were sent to disk count as cost of their kind. If every folio of a batch was
+ * dirty and not even queued for I/O, the flushers are asleep at the wheel: wake them.
+ *
+ * Active list: every folio is demoted to the inactive list, referenced or not (its accessed bits
+ * are cleared, so that the inactive list will tell whether it is used again), with one exception:
+ * referenced executable file pages get another round. Demoted folios are marked PG_workingset.
+ *
+ * Returning an active folio to its list ages the shadows like an eviction does, since it moves the
+ * inactive list's pages one closer to the end.
+ */
+#include "mm/vmscan/internal.h"
+
+#include "mm/mm.h"
+#include "mm/workingset.h"
+#include "mm/writeback.h"
+
+static u64 isolate_folios(u64 nr_to_scan, struct lruvec *lv, struct list_head *dst,
+			  u64 *nr_scanned, struct scan_control *sc, int lru)
+{
+	struct rcl *m = lv->node->m;
+	struct list_head *src = &lv->lists[lru], skipped;
+	s64 taken[MAX_NR_ZONES] = {0};
+	u64 scan = 0, total = 0, nr_taken = 0;
+
+	list_init(&skipped);
+	while (scan < nr_to_scan && !list_empty(src)) {
+		struct folio *f = list_last_entry(src, struct folio, lru);
+
+		__builtin_prefetch(f->lru.prev, 1);
+		total++;
+		if ((int)folio_zone_idx(f) > sc->reclaim_idx) {
+			count_vm_event(m, (enum vm_event_item)(PGSCAN_SKIP_DMA + folio_zone_idx(f)));
+			list_move(&f->lru, &skipped);
+			continue;
+		}
+		scan++;
+		if ((!sc->may_unmap && folio_mapped(f)) || !folio_test(f, PG_lru) ||
+		    !folio_try_get(f)) {
+			list_move(&f->lru, src);
+			continue;
+		}
+		if (!folio_test_clear(f, PG_lru)) {
+			folio_ref_add(f, -1);
+			list_move(&f->lru, src);
+			continue;
+		}
+		nr_taken++;
+		taken[folio_zone_idx(f)]++;
+		list_move(&f->lru, dst);
+	}
+	list_splice_init(&skipped, src);
+	*nr_scanned = total;
+	for (u32 z = 0; z < MAX_NR_ZONES; z++)
+		if (taken[z])
+			rcl_update_lru_size(lv, lru, z, -taken[z]);
+	return nr_taken;
+}
+
+/* Put folios back where their flags say; those nobody else holds any more end up on `freeable`. */
+static u32 putback(struct rcl *m, struct lruvec *lv, struct list_head *list,
+		   struct list_head *freeable)
+{
+	u32 moved = 0;
+
+	while (!list_empty(list)) {
+		struct folio *f = list_last_entry(list, struct folio, lru);
+
+		list_del(&f->lru);
+		if (unlikely(!rcl_folio_evictable(f))) {
+			spin_unlock(&lv->lru_lock);
+			rcl_folio_putback_lru(m, f);
+			spin_lock(&lv->lru_lock);
+			continue;
+		}
+		folio_set(f, PG_lru);
+		if (unlikely(folio_put_testzero(f))) {
+			folio_clear(f, PG_lru);
+			folio_clear(f, PG_active);
+			list_add(&f->lru, freeable);
+			continue;
+		}
+		rcl_lruvec_add_folio(lv, f);
+		moved++;
+		if (folio_test(f, PG_active))
+			rcl_workingset_age_nonresident(m, lv, 1);
+	}
+	return moved;
+}
+
+static void free_list(struct rcl *m, struct list_head *list)
+{
+	if (list_empty(list))
+		return;
+	rcl_memcg_uncharge_list(m, list);
+	rcl_free_folio_list(m, list);
+}
+
+/* More pages isolated than left on the inactive list: too many reclaimers at once. */
+static bool too_many_isolated(struct rcl *m, struct node *nd, bool file, struct scan_control *sc)
+{
+	s64 inactive = node_page_state(nd, file ? NR_INACTIVE_FILE : NR_INACTIVE_ANON);
+	s64 isolated = node_page_state(nd, file ? NR_ISOLATED_FILE : NR_ISOLATED_ANON);
+	bool too_many;
+
+	if (rcl_is_kswapd(m))
+		return false;
+	/* Those who may not start I/O are allowed more, so that they never wait for those who may. */
+	if ((sc->gfp & (__GFP_IO | __GFP_FS)) == (__GFP_IO | __GFP_FS))
+		inactive >>= 3;
+	too_many = isolated > inactive;
+	if (!too_many)
+		rcl_wake_throttled(m, nd, VMSCAN_THROTTLE_ISOLATED);
+	return too_many;
+}
+
+u64 rcl_shrink_inactive_list(struct rcl *m, u64 nr_to_scan, struct lruvec *lv,
+			     struct scan_control *sc, int lru)
+{
+	struct list_head folios, freeable;
+	struct node *nd = lv->node;
+	struct reclaim_stat stat;
+	bool file = is_file_lru(lru), kswapd = rcl_is_kswapd(m), stalled = false;
+	u64 nr_scanned, nr_taken, nr_reclaimed;
+
+	while (unlikely(too_many_isolated(m, nd, file, sc))) {
+		if (stalled)
+			return 0;
+		stalled = true;
+		rcl_reclaim_throttle(m, nd, VMSCAN_THROTTLE_ISOLATED);
+		if (fatal_signal_pending(rcl_current(m)))
+			return SWAP_CLUSTER_MAX;
+	}
+
+	list_init(&folios);
+	list_init(&freeable);
+	rcl_lru_add_drain(m);
+
+	spin_lock(&lv->lru_lock);
+	nr_taken = isolate_folios(nr_to_scan, lv, &folios, &nr_scanned, sc, lru);
+	mod_node_state(nd, file ? NR_ISOLATED_FILE : NR_ISOLATED_ANON, (s64)nr_taken);
+	spin_unlock(&lv->lru_lock);
+	if (!cgroup_reclaim(sc))
+		count_vm_events(m, kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT, (s64)nr_scanned);
+	rcl_count_memcg_events(lv->memcg, kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT, (s64)nr_scanned);
+	count_vm_events(m, file ? PGSCAN_FILE : PGSCAN_ANON, (s64)nr_scanned);
+	if (!nr_taken)
+		return 0;
+
+	nr_reclaimed = rcl_shrink_folio_list(m, &folios, nd, sc, &stat, false);
+
+	spin_lock(&lv->lru_lock);
+	putback(m, lv, &folios, &freeable);
+	mod_node_state(nd, file ? NR_ISOLATED_FILE : NR_ISOLATED_ANON, -(s64)nr_taken);
+	spin_unlock(&lv->lru_lock);
+	if (!cgroup_reclaim(sc))
+		count_vm_events(m, kswapd ? PGSTEAL_KSWAPD : PGSTEAL_DIRECT, (s64)nr_reclaimed);
+	rcl_count_memcg_events(lv->memcg, kswapd ? PGSTEAL_KSWAPD : PGSTEAL_DIRECT,
+			       (s64)nr_reclaimed);
+	count_vm_events(m, file ? PGSTEAL_FILE : PGSTEAL_ANON, (s64)nr_reclaimed);
+	rcl_lru_note_cost(m, lv, file, stat.nr_pageout);
+	free_list(m, &freeable);
+
+	if (stat.nr_unqueued_dirty == nr_taken)
+		rcl_wakeup_flusher_threads(m);
+
+	sc->nr.dirty += stat.nr_dirty;
+	sc->nr.congested += stat.nr_congested;
+	sc->nr.unqueued_dirty += stat.nr_unqueued_dirty;
+	sc->nr.writeback += stat.nr_writeback;
+	sc->nr.immediate += stat.nr_immediate;
+	sc->nr.taken += nr_taken;
+	if (file)
+		sc->nr.file_taken += nr_taken;
+	return nr_reclaimed;
+}
+
+void rcl_shrink_active_list(struct rcl *m, u64 nr_to_scan, struct lruvec *lv,
+			    struct scan_control *sc, int lru)
+{
+	struct list_head hold, active, inactive, freeable;
+	struct node *nd = lv->node;
+	bool file = is_file_lru(lru);
+	u64 nr_taken, nr_scanned;
+	u32 nr_deactivate;
+
+	list_init(&hold);
+	list_init(&active);
+	list_init(&inactive);
+	list_init(&freeable);
+	rcl_lru_add_drain(m);
+
+	spin_lock(&lv->lru_lock);
+	nr_taken = isolate_folios(nr_to_scan, lv, &hold, &nr_scanned, sc, lru);
+	mod_node_state(nd, file ? NR_ISOLATED_FILE : NR_ISOLATED_ANON, (s64)nr_taken);
+	spin_unlock(&lv->lru_lock);
+	if (!cgroup_reclaim(sc))
+		count_vm_events(m, PGREFILL, (s64)nr_scanned);
+	rcl_count_memcg_events(lv->memcg, PGREFILL, (s64)nr_scanned);
+
+	while (!list_empty(&hold)) {
+		struct folio *f = list_last_entry(&hold, struct folio, lru);
+		u32 vm_flags = 0;
+
+		rcl_work(m, WORK_SCAN);
+		rcl_poll(m);
+		list_del(&f->lru);
+		if (unlikely(!rcl_folio_evictable(f))) {
+			rcl_folio_putback_lru(m, f);
+			continue;
+		}
+		if (rcl_folio_referenced(m, f, false, sc->target, &vm_flags) &&
+		    vm_flags & VM_EXEC && folio_is_file_lru(f)) {
+			list_add(&f->lru, &active);
+			continue;
+		}
+		folio_clear(f, PG_active);
+		folio_set(f, PG_workingset);
+		list_add(&f->lru, &inactive);
+	}
+
+	spin_lock(&lv->lru_lock);
+	putback(m, lv, &active, &freeable);
+	nr_deactivate = putback(m, lv, &inactive, &freeable);
+	mod_node_state(nd, file ? NR_ISOLATED_FILE : NR_ISOLATED_ANON, -(s64)nr_taken);
+	spin_unlock(&lv->lru_lock);
+	count_vm_events(m, PGDEACTIVATE, nr_deactivate);
+	rcl_count_memcg_events(lv->memcg, PGDEACTIVATE, nr_deactivate);
+	free_list(m, &freeable);
+}
