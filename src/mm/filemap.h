@@ -16,7 +16,15 @@
 #define RADIX_SLOTS 64
 enum radix_tag { TAG_DIRTY, TAG_WRITEBACK, TAG_TOWRITE, NR_RADIX_TAGS };
 
-/* A tree node is one object of m->radix_node_cache (576 bytes in the reference), charged. */
+/*
+ * What objects of the two caches take in the reference: 576 bytes of node and the free pointer that
+ * a cache with a constructor keeps outside of the object; one buffer for each 4 KiB block.
+ */
+#define RADIX_NODE_BYTES  584
+#define BUFFER_HEAD_BYTES 104
+#define BUFFER_HEAD_MEM	  8 /* bytes we keep for a buffer: nothing but its identity */
+
+/* A tree node is one object of m->radix_node_cache (RADIX_NODE_BYTES), charged. */
 struct radix_node {
 	u8 shift, offset; /* of this level; slot in the parent */
 	u8 count;	  /* M: slots in use */
@@ -46,6 +54,7 @@ struct mapping {
 	struct spinlock lock;
 	void *root;	 /* M: folio/shadow at index 0, or top node (tagged, see radix.c) */
 	u8 height;	 /* M: levels; 0 = root is an entry */
+	u8 root_tags;	 /* M: bit per tag: some entry has it */
 	u64 nr_pages;	 /* M: folios in the tree */
 	struct spinlock i_mmap_lock;
 	struct list_head i_mmap; /* i: vmas that map this file, through vma->rmap_link */
@@ -65,7 +74,7 @@ struct file {
 	u64 ra_start;
 	u32 ra_size, ra_async_size, ra_pages;
 	u32 mmap_miss;
-	s64 prev_index;
+	s64 prev_index; /* last page read() touched, -1 = none */
 	u32 wb_err_seen;
 };
 
@@ -129,19 +138,72 @@ void rcl_page_cache_sync_ra(struct rcl *m, struct file *file, u64 index, u64 req
 void rcl_page_cache_async_ra(struct rcl *m, struct file *file, struct folio *f, u64 index,
 			     u64 req_count);
 
-/* Tree (radix.c); mapping->lock held except for load. */
-void *rcl_radix_load(struct mapping *mapping, u64 index);
-/* Make the slot for index exist (allocates and charges nodes; may drop nothing). NULL: -ENOMEM. */
-int rcl_radix_reserve(struct rcl *m, struct mapping *mapping, u64 index, gfp_t gfp);
-/* Store an entry (NULL erases and prunes) and return the old one. The path must exist. */
+/*
+ * Tree (radix.c); mapping->lock held except for load. A slot holds NULL, a folio, a shadow (bit 0
+ * set) or a child node: its address (64-byte aligned) with its level in bits 2..5 and bit 1 set.
+ */
+static inline bool radix_is_node(const void *e)
+{
+	return ((uintptr_t)e & 3) == 2;
+}
+static inline u32 radix_level(const void *node)
+{
+	return (uintptr_t)node >> 2 & 15;
+}
+static inline struct radix_node *radix_to_node(const void *e)
+{
+	return (struct radix_node *)((uintptr_t)e & ~63ul);
+}
+/*
+ * The entry at index, or NULL. Without the lock the answer may be stale, and while nodes are being
+ * freed and used again it may even be an entry of another index or file: whoever takes a reference
+ * to a folio found here looks at its mapping and index afterwards (rcl_filemap_get_folio does).
+ */
+static inline void *rcl_radix_load(struct mapping *mapping, u64 index)
+{
+	void *e = __atomic_load_n(&mapping->root, __ATOMIC_ACQUIRE);
+
+	if (unlikely(!radix_is_node(e)))
+		return index ? NULL : e;
+	if (unlikely(index >> (radix_level(e) + 1) * RADIX_SHIFT))
+		return NULL;
+	do {
+		u32 slot = index >> radix_level(e) * RADIX_SHIFT & (RADIX_SLOTS - 1);
+
+		e = __atomic_load_n(&radix_to_node(e)->slots[slot], __ATOMIC_ACQUIRE);
+	} while (radix_is_node(e));
+	return e;
+}
+/* An empty node, charged to the running task's group; NULL when out of memory. Waits as gfp says. */
+struct radix_node *rcl_radix_alloc_node(struct rcl *m, gfp_t gfp);
+/* Free a node from rcl_radix_alloc_node() that no tree took. NULL is fine. */
+void rcl_radix_free_node(struct rcl *m, struct radix_node *node);
+/*
+ * Make the slot for index exist. Takes *spare first (and sets it NULL), then allocates further
+ * nodes without waiting. -ENOMEM: the path may be there in part; come back with a spare node, or
+ * give up with rcl_radix_unreserve().
+ */
+int rcl_radix_reserve(struct rcl *m, struct mapping *mapping, u64 index, struct radix_node **spare);
+/* Free the nodes on the way to index that hold nothing. */
+void rcl_radix_unreserve(struct rcl *m, struct mapping *mapping, u64 index);
+/*
+ * Store an entry (NULL erases and prunes) and return the old one. The path must exist unless entry
+ * is NULL. NULL and shadows also clear the tags.
+ */
 void *rcl_radix_store(struct rcl *m, struct mapping *mapping, u64 index, void *entry);
 void rcl_radix_set_tag(struct mapping *mapping, u64 index, enum radix_tag tag);
 void rcl_radix_clear_tag(struct mapping *mapping, u64 index, enum radix_tag tag);
 bool rcl_radix_get_tag(struct mapping *mapping, u64 index, enum radix_tag tag);
-/* Next index >= *index with the tag (or any folio: rcl_radix_next); NULL past `last`. */
+static inline bool rcl_mapping_tagged(const struct mapping *mapping, enum radix_tag tag)
+{
+	return mapping->root_tags >> tag & 1;
+}
+/* Next folio with index in [*index, last] that has the tag; sets *index. NULL: none. */
 struct folio *rcl_radix_next_tagged(struct mapping *mapping, u64 *index, u64 last,
 				    enum radix_tag tag);
+/* Next folio, or next entry (folio or shadow), in [*index, last]; sets *index. NULL: none. */
 void *rcl_radix_next(struct mapping *mapping, u64 *index, u64 last);
+void *rcl_radix_next_entry(struct mapping *mapping, u64 *index, u64 last);
 /* Free a node that holds nothing but shadows (shadow shrinker). */
 void rcl_radix_delete_node(struct rcl *m, struct radix_node *node);
 bool rcl_mapping_is_valid(struct rcl *m, struct mapping *mapping);
