@@ -19,7 +19,7 @@
  *   -ENOMEM, and whatever open() and read() return.
  */
 #define RCL_TRACE_PAGE_SHIFT 12
-#define RCL_TRACE_PAGE_SIZE (1u << RCL_TRACE_PAGE_SHIFT)
+#define RCL_TRACE_PAGE_SIZE  (1u << RCL_TRACE_PAGE_SHIFT)
 
 enum rcl_access_kind {
 	RCL_ACCESS_ANON, /* load or store in anonymous memory */
@@ -54,16 +54,16 @@ struct rcl_region {
  *
  *   bits 0-35 page | 36-44 pages - 1 | 45-46 kind | 47 write | 48-55 region | 56-63 task
  */
-#define RCL_WORD_PAGE_BITS 36
-#define RCL_WORD_RUN_SHIFT 36
-#define RCL_WORD_RUN_BITS 9
-#define RCL_WORD_KIND_SHIFT 45
-#define RCL_WORD_WRITE_SHIFT 47
+#define RCL_WORD_PAGE_BITS    36
+#define RCL_WORD_RUN_SHIFT    36
+#define RCL_WORD_RUN_BITS     9
+#define RCL_WORD_KIND_SHIFT   45
+#define RCL_WORD_WRITE_SHIFT  47
 #define RCL_WORD_REGION_SHIFT 48
-#define RCL_WORD_TASK_SHIFT 56
+#define RCL_WORD_TASK_SHIFT   56
 
-#define RCL_TRACE_PAGES_MAX (1ull << RCL_WORD_PAGE_BITS) /* pages in a region, at most */
-#define RCL_TRACE_RUN_MAX (1u << RCL_WORD_RUN_BITS)	 /* pages in an access, at most */
+#define RCL_TRACE_PAGES_MAX   (1ull << RCL_WORD_PAGE_BITS) /* pages in a region, at most */
+#define RCL_TRACE_RUN_MAX     (1u << RCL_WORD_RUN_BITS)	   /* pages in an access, at most */
 #define RCL_TRACE_REGIONS_MAX 256u
 
 _Static_assert(RCL_WORD_PAGE_BITS == RCL_WORD_RUN_SHIFT, "the run follows the page");
