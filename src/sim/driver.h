@@ -35,7 +35,7 @@ struct rcl_sim_start {
 	u64 free_pages; /* kernel memory takes what exceeds this; 0 = the kernel takes none */
 };
 /* A small program written in C, as cgroups see it: what a run starts with unless told otherwise. */
-#define RCL_SIM_SMALL_PROGRAM ((struct rcl_sim_start){ .anon_pages = 15, .kernel_pages = 15 })
+#define RCL_SIM_SMALL_PROGRAM ((struct rcl_sim_start){.anon_pages = 15, .kernel_pages = 15})
 
 enum rcl_sim_readahead {
 	RCL_SIM_READAHEAD_AUTO, /* off for tracegen's traces, whose recordings have none */
@@ -44,7 +44,8 @@ enum rcl_sim_readahead {
 };
 
 struct rcl_sim_progress {
-	/* Called now and then from the run's thread; a false return ends the run with -ECANCELED. */
+	/* Called now and then from the run's thread; a false return ends the run with -ECANCELED.
+	 */
 	bool (*report)(void *arg, u64 accesses_done, u64 accesses);
 	void *arg;
 };
@@ -60,7 +61,7 @@ struct rcl_sim_request {
 	struct tunables tunables;
 	const char *device;	 /* preset of the disk; NULL = RCL_SIM_DEFAULT_DEVICE */
 	const char *swap_device; /* preset of the swap device; NULL = the same */
-	const char *cost;	 /* preset of the CPU's costs; NULL = the platform's default */
+	const char *cost;	 /* what CPU work costs: "native" (NULL) or "emulated" */
 	u64 seed;
 	bool check; /* carry content and compare every read; check invariants */
 	enum rcl_sim_readahead readahead;
@@ -91,6 +92,8 @@ struct rcl_sim_counters {
 s64 rcl_sim_delta(const struct rcl_sim_counters *c, const char *name);
 s64 rcl_sim_end(const struct rcl_sim_counters *c, const char *name);
 
+#define RCL_SIM_TIMELINE 24
+
 enum rcl_sim_outcome {
 	RCL_SIM_COMPLETED,
 	RCL_SIM_OOM,	   /* a task was killed for want of memory */
@@ -115,15 +118,18 @@ struct rcl_sim_result {
 	char detail[256];
 	u64 memory, swap; /* of the machine, bytes */
 	struct rcl_sim_counters vmstat, memory_stat;
-	u64 lists[5]; /* pages at the end, in the order of enum lru_list; the group's, or the machine's */
-	u64 usage_peak;	  /* bytes charged to the group at most */
-	u64 accesses;	  /* done */
-	u64 io_errors;	  /* read() and write() calls that failed */
-	u64 run_ns;	  /* virtual time from the first access to the last task's end */
-	u64 stall_ns;	  /* some task of the program was stalled on memory */
+	u64 lists[5];	   /* pages at the end, in the order of enum lru_list; the group's, or the
+			      machine's */
+	u64 usage_peak;	   /* bytes charged to the group at most */
+	u64 accesses;	   /* done */
+	u64 io_errors;	   /* read() and write() calls that failed */
+	u64 run_ns;	   /* virtual time from the first access to the last task's end */
+	u64 stall_ns;	   /* some task of the program was stalled on memory */
 	u64 full_stall_ns; /* all its tasks were */
 	u32 nr_tasks;
 	struct rcl_sim_task_result *tasks;
+	/* stall_ns as it came about: a share for each such part of the longest task's accesses */
+	u64 timeline[RCL_SIM_TIMELINE];
 	u64 wall_ns; /* real time the replay took: for speed reports only */
 };
 

@@ -1,0 +1,626 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a request to an open machine, and from the end of a run to its result.
+ *
+ * Order of a run: the platform and its devices; the machine on it; the files; the group; the
+ * address spaces; what is in memory at the start; the counters; the tasks of the trace; the
+ * counters again. Everything until the tasks is done by the calling thread or by tasks that end
+ * before the next step, so it has an effect on the machine but not on the times.
+ */
+#include "sim/run.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define MIN_MEMORY (1ull << 20)
+#define MAX_MEMORY (1ull << 44)
+#define MAX_SWAP   (1ull << 48)
+
+/* ---- Requests ------------------------------------------------------------------------------ */
+
+void rcl_sim_request_init(struct rcl_sim_request *req, const struct rcl_trace_image *trace)
+{
+	*req = (struct rcl_sim_request){
+		.trace = trace,
+		.limit = RCL_SIM_NO_LIMIT,
+		.start = RCL_SIM_SMALL_PROGRAM,
+	};
+	rcl_tunables_defaults(&req->tunables);
+}
+
+/* A quarter more than everything the trace touches, and room for page tables and the like. */
+u64 rcl_sim_auto_memory(const struct rcl_trace_image *trace)
+{
+	u64 bytes = trace->summary.footprint_pages * PAGE_SIZE;
+
+	bytes += bytes / 4 + (256ull << 20);
+	return bytes & ~((1ull << 20) - 1);
+}
+
+u64 rcl_sim_auto_swap(const struct rcl_trace_image *trace)
+{
+	u64 bytes = 2 * trace->summary.anon_pages * PAGE_SIZE;
+
+	return bytes ? bytes + (1ull << 20) : 0;
+}
+
+static bool known_costs(const char *name)
+{
+	for (const struct rcl_sim_costs *c = rcl_sim_cost_presets(); c->name; c++)
+		if (!strcmp(c->name, name))
+			return true;
+	return false;
+}
+
+int rcl_sim_request_check(const struct rcl_sim_request *req, struct rcl_error *err)
+{
+	const char *devices[] = {req->device, req->swap_device};
+
+	if (!req->nr_nodes && req->memory && req->memory < MIN_MEMORY)
+		return rcl_error_set(err, -EINVAL, "a machine of %llu bytes: at least 1M is needed",
+				     (unsigned long long)req->memory);
+	if (!req->nr_nodes && req->memory > MAX_MEMORY)
+		return rcl_error_set(err, -EINVAL, "a machine of %llu bytes: at most 16T",
+				     (unsigned long long)req->memory);
+	if (req->swap > MAX_SWAP)
+		return rcl_error_set(err, -EINVAL, "swap of %llu bytes: at most 256T",
+				     (unsigned long long)req->swap);
+	if (req->nr_cpus > RCL_SIM_MAX_CPUS)
+		return rcl_error_set(err, -EINVAL, "%u CPUs: at most %u", req->nr_cpus,
+				     RCL_SIM_MAX_CPUS);
+	for (u32 i = 0; i < ARRAY_SIZE(devices); i++)
+		if (devices[i] && !rcl_sim_device_preset(devices[i]))
+			return rcl_error_set(err, -EINVAL, "unknown device '%s'", devices[i]);
+	if (req->cost && !known_costs(req->cost))
+		return rcl_error_set(err, -EINVAL, "unknown costs '%s'", req->cost);
+	for (const struct rcl_tunable_info *i = rcl_tunable_table(); i->name; i++) {
+		s64 v = rcl_tunables_get(&req->tunables, i);
+
+		if (v < i->min || v > i->max)
+			return rcl_error_set(err, -EINVAL, "%s = %lld is out of range", i->name,
+					     (long long)v);
+	}
+	return 0;
+}
+
+s64 rcl_sim_delta(const struct rcl_sim_counters *c, const char *name)
+{
+	return rcl_counter_get(c->end, c->nr, name) - rcl_counter_get(c->start, c->nr, name);
+}
+
+s64 rcl_sim_end(const struct rcl_sim_counters *c, const char *name)
+{
+	return rcl_counter_get(c->end, c->nr, name);
+}
+
+/* ---- The machine --------------------------------------------------------------------------- */
+
+/* Zones as a PC has them: DMA, DMA32 below 3 GiB, the rest Normal; tiny machines only DMA32. */
+static void layout_for(u64 pages, struct rcl_node_layout *layout)
+{
+	const u64 dma = 3840, dma32 = (3ull << 30 >> PAGE_SHIFT) - 4096;
+
+	*layout = (struct rcl_node_layout){{0}};
+	if (pages > 2 * 4096) {
+		layout->managed[ZONE_DMA] = dma;
+		pages -= dma;
+	}
+	layout->managed[ZONE_DMA32] = min(pages, dma32);
+	layout->managed[ZONE_NORMAL] = pages - layout->managed[ZONE_DMA32];
+}
+
+static int open_machine(struct run *r)
+{
+	const struct rcl_sim_request *req = r->req;
+	struct rcl_machine_config cfg = {
+		.plat = r->plat,
+		.nr_cpus = req->nr_cpus ? req->nr_cpus : 1,
+		.nr_nodes = 1,
+		.tunables = req->tunables,
+	};
+
+	if (req->nr_nodes) {
+		cfg.nr_nodes = req->nr_nodes;
+		memcpy(cfg.nodes, req->nodes, req->nr_nodes * sizeof(req->nodes[0]));
+	} else {
+		u64 bytes = req->memory ? req->memory : rcl_sim_auto_memory(req->trace);
+
+		layout_for(bytes >> PAGE_SHIFT, &cfg.nodes[0]);
+	}
+	for (u32 n = 0; n < cfg.nr_nodes; n++)
+		for (u32 z = 0; z < MAX_NR_ZONES; z++)
+			r->res->memory += cfg.nodes[n].managed[z] << PAGE_SHIFT;
+	return rcl_machine_open(&cfg, &r->m);
+}
+
+static int open_devices(struct run *r)
+{
+	const char *disk = r->req->device ? r->req->device : RCL_SIM_DEFAULT_DEVICE;
+	const char *swap = r->req->swap_device ? r->req->swap_device : disk;
+	int ret = rcl_sim_add_device(r->sim, rcl_sim_device_preset(disk));
+
+	if (ret < 0)
+		return ret;
+	r->disk = (u16)ret;
+	if (!r->req->swap)
+		return 0;
+	ret = rcl_sim_add_device(r->sim, rcl_sim_device_preset(swap));
+	if (ret < 0)
+		return ret;
+	r->swap = (u16)ret;
+	return 0;
+}
+
+static int switch_swap_on(struct run *r)
+{
+	u64 pages = r->req->swap >> PAGE_SHIFT;
+	bool rotational;
+
+	if (pages < 2)
+		return 0;
+	r->res->swap = pages << PAGE_SHIFT;
+	rotational = rcl_sim_device_config(r->sim, r->swap)->rotational;
+	return rcl_swapon(r->m, r->swap, pages, -1, rotational ? 0 : SWAP_SOLIDSTATE);
+}
+
+static int open_group(struct run *r)
+{
+	int ret;
+
+	if (r->req->limit == RCL_SIM_NO_LIMIT)
+		return 0;
+	ret = rcl_memcg_create(r->m, r->m->root_memcg, "program", &r->group);
+	return ret ? ret : rcl_memcg_set_max(r->m, r->group, r->req->limit);
+}
+
+int rcl_run_create_file(struct run *r, const char *name, u64 pages, struct mapping **out)
+{
+	int ret = rcl_mapping_create(r->m, name, r->disk, r->disk_blocks, pages,
+				     r->req->no_buffers ? 0 : MAPPING_BUFFERS, out);
+
+	if (!ret)
+		r->disk_blocks += pages;
+	return ret;
+}
+
+/* ---- The program --------------------------------------------------------------------------- */
+
+static u64 region_pages(const struct rcl_trace_image *t, u32 i)
+{
+	return max(t->regions[i].pages, t->region_summaries[i].end);
+}
+
+static bool wants_random(const struct rcl_sim_request *req)
+{
+	if (req->readahead == RCL_SIM_READAHEAD_AUTO)
+		return req->trace->format && !strcmp(req->trace->format, "tracegen");
+	return req->readahead == RCL_SIM_READAHEAD_OFF;
+}
+
+/* Which tasks there are, and the lowest task that shares an anonymous region with each. */
+struct task_map {
+	u64 accesses[256];
+	u16 leader[256];
+};
+
+static u16 leader_of(struct task_map *map, u16 t)
+{
+	while (map->leader[t] != t)
+		t = map->leader[t] = map->leader[map->leader[t]];
+	return t;
+}
+
+static void map_tasks(const struct rcl_trace_image *trace, struct task_map *map)
+{
+	u16 owner[RCL_TRACE_REGIONS_MAX];
+
+	memset(map->accesses, 0, sizeof(map->accesses));
+	memset(owner, 0xff, sizeof(owner));
+	for (u16 t = 0; t < 256; t++)
+		map->leader[t] = t;
+	for (u64 i = 0; i < trace->count; i++) {
+		u64 w = trace->words[i];
+		u16 t = rcl_word_task(w);
+
+		map->accesses[t]++;
+		if (rcl_word_kind(w) != RCL_ACCESS_ANON)
+			continue;
+		u16 *o = &owner[rcl_word_region(w)];
+		if (*o == t)
+			continue;
+		if (*o != UINT16_MAX) {
+			u16 a = leader_of(map, *o), b = leader_of(map, t);
+
+			map->leader[max(a, b)] = min(a, b);
+		}
+		*o = t;
+	}
+}
+
+/* Each task's accesses, in order, one task behind the other in one array. */
+static int split_words(struct run *r, const struct task_map *map)
+{
+	const struct rcl_trace_image *trace = r->req->trace;
+	u64 *at[256] = {NULL}, *next;
+
+	if (r->nr_runners == 1) {
+		r->runners[0].words = trace->words;
+		return 0;
+	}
+	next = r->split = malloc(trace->count * sizeof(u64));
+	if (!next)
+		return -ENOMEM;
+	for (u32 i = 0; i < r->nr_runners; i++) {
+		r->runners[i].words = at[r->runners[i].id] = next;
+		next += map->accesses[r->runners[i].id];
+	}
+	for (u64 i = 0; i < trace->count; i++)
+		*at[rcl_word_task(trace->words[i])]++ = trace->words[i];
+	return 0;
+}
+
+static int create_tasks(struct run *r)
+{
+	const struct rcl_trace_image *trace = r->req->trace;
+	struct process *of_leader[256] = {NULL};
+	struct runner *longest;
+	struct task_map map;
+
+	map_tasks(trace, &map);
+	r->runners = calloc(256, sizeof(*r->runners));
+	r->processes = calloc(256, sizeof(*r->processes));
+	if (!r->runners || !r->processes)
+		return -ENOMEM;
+	longest = r->runners;
+	for (u16 id = 0; id < 256; id++) {
+		struct runner *t = &r->runners[r->nr_runners];
+		struct process **p = &of_leader[leader_of(&map, id)];
+
+		if (!map.accesses[id] && !(id == 255 && !r->nr_runners))
+			continue;
+		if (!*p)
+			*p = &r->processes[r->nr_processes++];
+		r->nr_runners++;
+		t->run = r;
+		t->process = *p;
+		t->id = id;
+		t->nr_words = map.accesses[id];
+		if (t->nr_words > longest->nr_words)
+			longest = t;
+	}
+	longest->longest = true;
+	return split_words(r, &map);
+}
+
+/* Addresses are the same in every process; files are one, opened by each. */
+static int map_regions(struct run *r, struct process *p)
+{
+	const struct rcl_trace_image *trace = r->req->trace;
+	bool random = wants_random(r->req);
+	u64 vpn = FIRST_REGION_VPN;
+	int ret;
+
+	p->places = calloc(trace->nr_regions + 1, sizeof(*p->places));
+	p->files = calloc(trace->nr_regions + 1, sizeof(*p->files));
+	if (!p->places || !p->files)
+		return -ENOMEM;
+	for (u32 i = 0; i < trace->nr_regions; i++) {
+		struct place *place = &p->places[i];
+
+		place->base = vpn;
+		place->pages = region_pages(trace, i);
+		place->is_file = trace->regions[i].kind != RCL_ACCESS_ANON;
+		if (!place->pages)
+			continue;
+		vpn += (place->pages + 2 * GIB_PAGES - 1) / GIB_PAGES * GIB_PAGES;
+		if (place->pages >= LAST_VPN || vpn >= LAST_VPN - GIB_PAGES)
+			return -E2BIG;
+		if (place->is_file) {
+			if (p == r->processes)
+				ret = rcl_run_create_file(r, trace->regions[i].name, place->pages,
+							  &place->mapping);
+			else
+				ret = 0;
+			place->mapping = r->processes[0].places[i].mapping;
+			if (ret)
+				return ret;
+			rcl_file_open(r->m, place->mapping, &p->files[i]);
+			if (random)
+				rcl_file_advise(r->m, &p->files[i], 0, place->pages,
+						RCL_FADV_RANDOM);
+		}
+		ret = rcl_mmap(r->m, p->mm, place->base, place->pages,
+			       VM_READ | VM_WRITE | (place->is_file ? VM_SHARED : 0) |
+				       (place->is_file && random ? VM_RAND_READ : 0),
+			       place->is_file ? &p->files[i] : NULL, 0);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int create_processes(struct run *r)
+{
+	int ret = 0;
+
+	for (u32 i = 0; i < r->nr_processes && !ret; i++) {
+		ret = rcl_mm_create(r->m, r->group ? r->group : r->m->root_memcg,
+				    &r->processes[i].mm);
+		if (!ret)
+			ret = map_regions(r, &r->processes[i]);
+	}
+	return ret;
+}
+
+int rcl_run_task(struct run *r, struct mm *mm, struct memcg *group, const char *name,
+		 void (*fn)(void *), void *arg, bool *killed)
+{
+	struct task t = {.m = r->m, .memcg = group, .mm = mm};
+	int ret;
+
+	snprintf(t.name, sizeof(t.name), "%s", name);
+	ret = rcl_sim_spawn_user(r->sim, &t, fn, arg);
+	if (!ret)
+		ret = rcl_sim_run_users(r->sim);
+	*killed = fatal_signal_pending(&t);
+	return ret;
+}
+
+void rcl_run_fail(struct run *r, enum rcl_sim_outcome outcome, u64 access, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (outcome == RCL_SIM_CANCELLED || outcome == RCL_SIM_CORRUPT || outcome == RCL_SIM_BROKEN)
+		r->stop = true;
+	if (r->res->outcome != RCL_SIM_COMPLETED)
+		return;
+	r->res->outcome = outcome;
+	r->res->bad_access = access;
+	va_start(ap, fmt);
+	vsnprintf(r->res->detail, sizeof(r->res->detail), fmt, ap);
+	va_end(ap);
+}
+
+/* ---- The run ------------------------------------------------------------------------------- */
+
+static u64 wall_clock(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64)t.tv_sec * RCL_NSEC_PER_SEC + (u64)t.tv_nsec;
+}
+
+static void read_start(struct run *r, u64 *some, u64 *full)
+{
+	struct memcg *g = r->group ? r->group : r->m->root_memcg;
+	struct rcl_sim_counters *vm = &r->res->vmstat, *cg = &r->res->memory_stat;
+
+	rcl_psi_read(r->m, g, some, full);
+	r->timeline_stall = *some;
+	vm->nr = rcl_vmstat_read(r->m, vm->start, ARRAY_SIZE(vm->start));
+	cg->nr = rcl_memory_stat_read(r->m, g, cg->start, ARRAY_SIZE(cg->start));
+	RCL_ASSERT(vm->nr <= RCL_COUNTERS_MAX && cg->nr <= RCL_COUNTERS_MAX);
+	r->start_ns = r->plat->now;
+}
+
+static int run_tasks(struct run *r)
+{
+	int ret = 0;
+
+	r->nr_alive = r->nr_runners;
+	for (u32 i = 0; i < r->nr_runners && !ret; i++) {
+		struct runner *t = &r->runners[i];
+
+		t->task.m = r->m;
+		t->task.memcg = r->group;
+		t->task.mm = t->process->mm;
+		snprintf(t->task.name, sizeof(t->task.name), "trace/%u", t->id);
+		ret = rcl_sim_spawn_user(r->sim, &t->task, rcl_run_replay, t);
+	}
+	return ret ? ret : rcl_sim_run_users(r->sim);
+}
+
+static void read_lists(struct run *r)
+{
+	static const char *const names[] = {"inactive_anon", "active_anon", "inactive_file",
+					    "active_file", "unevictable"};
+	struct rcl_sim_result *res = r->res;
+
+	for (u32 i = 0; i < ARRAY_SIZE(names); i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "nr_%s", names[i]);
+		res->lists[i] = r->group ? (u64)rcl_sim_end(&res->memory_stat, names[i]) / PAGE_SIZE
+					 : (u64)rcl_sim_end(&res->vmstat, name);
+	}
+}
+
+static int collect(struct run *r, u64 some, u64 full)
+{
+	struct rcl_sim_result *res = r->res;
+	u64 end = r->start_ns;
+
+	res->tasks = calloc(r->nr_runners, sizeof(*res->tasks));
+	if (!res->tasks)
+		return -ENOMEM;
+	res->nr_tasks = r->nr_runners;
+	for (u32 i = 0; i < r->nr_runners; i++) {
+		const struct runner *t = &r->runners[i];
+
+		end = max(end, t->end_ns);
+		res->accesses += t->done;
+		res->tasks[i] = (struct rcl_sim_task_result){
+			.id = t->id,
+			.accesses = t->done,
+			.run_ns = max(t->end_ns, r->start_ns) - r->start_ns,
+			.stall_ns = t->task.memstall_ns,
+			.io_ns = t->task.io_wait_ns,
+			.cpu_ns = t->task.cpu_ns,
+		};
+	}
+	res->run_ns = end - r->start_ns;
+	rcl_psi_read(r->m, r->group ? r->group : r->m->root_memcg, &res->stall_ns,
+		     &res->full_stall_ns);
+	res->stall_ns -= some;
+	res->full_stall_ns -= full;
+	if (r->group)
+		res->usage_peak = (u64)r->group->watermark << PAGE_SHIFT;
+	read_lists(r);
+	return 0;
+}
+
+static int play(struct run *r)
+{
+	u64 some, full, begun;
+	int ret = rcl_run_start(r);
+
+	if (ret && ret != -EINTR)
+		return ret;
+	read_start(r, &some, &full);
+	if (ret) {
+		r->res->vmstat.nr = rcl_vmstat_read(r->m, r->res->vmstat.end, RCL_COUNTERS_MAX);
+		r->res->memory_stat.nr =
+			rcl_memory_stat_read(r->m, r->group ? r->group : r->m->root_memcg,
+					     r->res->memory_stat.end, RCL_COUNTERS_MAX);
+		rcl_run_fail(r, RCL_SIM_OOM, 1, "killed before its first access: out of memory");
+		return collect(r, some, full);
+	}
+	begun = wall_clock();
+	ret = run_tasks(r);
+	r->res->wall_ns = wall_clock() - begun;
+	if (ret)
+		return ret;
+	if (r->req->check && !rcl_check(r->m))
+		rcl_run_fail(r, RCL_SIM_BROKEN, r->req->trace->count,
+			     "an invariant of the machine does not hold at the end");
+	return collect(r, some, full);
+}
+
+static int set_up(struct run *r)
+{
+	struct rcl_sim_config cfg = {
+		.seed = r->req->seed,
+		.nr_cpus = r->req->nr_cpus,
+		.costs = r->req->cost,
+		.check = r->req->check,
+	};
+	int ret = rcl_sim_create(&cfg, &r->sim);
+
+	if (ret)
+		return ret;
+	r->plat = rcl_sim_platform(r->sim);
+	r->check_every = (u64)r->req->tunables.check_every;
+	if (r->req->check && !r->check_every)
+		r->check_every = RCL_SIM_CHECK_EVERY;
+	ret = open_devices(r);
+	if (!ret)
+		ret = open_machine(r);
+	if (!ret)
+		ret = rcl_writeback_add_device(r->m, r->disk);
+	if (!ret)
+		ret = switch_swap_on(r);
+	if (!ret)
+		ret = open_group(r);
+	if (!ret)
+		ret = create_tasks(r);
+	if (!ret)
+		ret = create_processes(r);
+	if (!ret)
+		ret = rcl_run_replay_init(r);
+	if (!ret && r->req->check)
+		ret = rcl_run_content_init(r);
+	return ret;
+}
+
+static void free_places(struct run *r, u32 p)
+{
+	struct process *proc = &r->processes[p];
+
+	for (u32 i = 0; proc->places && i < r->req->trace->nr_regions; i++) {
+		free(proc->places[i].tables);
+		if (!p || !proc->places[i].is_file)
+			free(proc->places[i].stamps);
+	}
+}
+
+/* After a deadlock the machine cannot be closed in order: its memory goes with the platform. */
+static void tear_down(struct run *r, bool orderly)
+{
+	u32 nr = r->processes ? r->nr_processes : 0;
+
+	for (u32 p = 0; orderly && r->m && p < nr; p++)
+		if (r->processes[p].mm)
+			rcl_mm_destroy(r->m, r->processes[p].mm);
+	for (u32 i = 0; orderly && r->m && nr && i < r->req->trace->nr_regions; i++)
+		if (r->processes[0].places && r->processes[0].places[i].mapping)
+			rcl_mapping_destroy(r->m, r->processes[0].places[i].mapping);
+	if (orderly && r->m) {
+		rcl_run_start_undo(r);
+		rcl_machine_close(r->m);
+	}
+	if (r->sim)
+		rcl_sim_destroy(r->sim);
+	for (u32 p = 0; p < nr; p++)
+		free_places(r, p);
+	for (u32 p = 0; p < nr; p++) {
+		free(r->processes[p].places);
+		free(r->processes[p].files);
+	}
+	free(r->split);
+	free(r->runners);
+	free(r->processes);
+}
+
+static int explain(struct run *r, int ret, struct rcl_error *err)
+{
+	const struct rcl_sim_start *s = &r->req->start;
+
+	switch (ret) {
+	case -ENOMEM:
+		return rcl_error_set(err, ret,
+				     "not enough memory to simulate a machine of %llu MiB",
+				     (unsigned long long)(r->res->memory >> 20));
+	case -E2BIG:
+		return rcl_error_set(err, ret, "the trace's regions do not fit an address space");
+	case -ENOSPC:
+		return rcl_error_set(err, ret,
+				     "the machine has no room for what it starts with "
+				     "(%llu pages must stay free)",
+				     (unsigned long long)s->free_pages);
+	case -EDEADLK:
+		return rcl_error_set(err, ret, "the simulated machine is stuck: %s",
+				     rcl_sim_report(r->sim));
+	default:
+		return rcl_error_set(err, ret, "the run failed: %s", strerror(-ret));
+	}
+}
+
+int rcl_sim_run(const struct rcl_sim_request *req, struct rcl_sim_result *res,
+		struct rcl_error *err)
+{
+	struct run r = {.req = req, .res = res};
+	int ret = rcl_sim_request_check(req, err);
+
+	memset(res, 0, sizeof(*res));
+	if (ret)
+		return ret;
+	ret = set_up(&r);
+	if (!ret)
+		ret = play(&r);
+	if (ret)
+		explain(&r, ret, err);
+	tear_down(&r, ret != -EDEADLK);
+	if (ret)
+		rcl_sim_result_free(res);
+	return ret;
+}
+
+void rcl_sim_result_free(struct rcl_sim_result *res)
+{
+	free(res->tasks);
+	res->tasks = NULL;
+	res->nr_tasks = 0;
+}

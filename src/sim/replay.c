@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The accesses of a trace, one after the other: the simulator's hot path.
+ *
+ * Nearly all accesses find their page mapped, and then cost a look at the page-table word. With a
+ * large footprint that look is a cache miss, and what there is to gain is to have several of them
+ * under way at once: a batch of accesses first finds the addresses of its words and asks for them,
+ * then goes through them in order. The address of a word never changes once its table exists, and
+ * tables live as long as the address space, so an address may be remembered across waits; what the
+ * word says may not, and is read when its turn comes.
+ *
+ * Where the tables are is remembered per region in a flat array, so that finding a word takes one
+ * load from a small array in place of a walk down from the root.
+ *
+ * After every place where others may have run (a fault, a system call, a poll) the task looks
+ * whether it has been killed.
+ */
+#include "sim/run.h"
+
+#include <stdlib.h>
+
+#define BATCH	  16
+#define CHUNK	  16384 /* accesses between looks at progress, and uses of the program's own pages */
+#define RUN_BITS  ((u64)(RCL_TRACE_RUN_MAX - 1) << RCL_WORD_RUN_SHIFT)
+#define CALL_BIT  ((u64)RCL_ACCESS_FILE << RCL_WORD_KIND_SHIFT)
+#define SLOW_BITS (RUN_BITS | CALL_BIT)
+
+_Static_assert(RCL_ACCESS_FILE == 2, "one bit of the kind tells calls from memory accesses");
+
+int rcl_run_replay_init(struct run *r)
+{
+	for (u32 p = 0; p < r->nr_processes; p++) {
+		for (u32 i = 0; i < r->req->trace->nr_regions; i++) {
+			struct place *place = &r->processes[p].places[i];
+
+			place->tables = calloc(place->pages / PTRS_PER_TABLE + 1,
+					       sizeof(struct page_table *));
+			if (!place->tables)
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+u64 rcl_run_access_number(const struct runner *t, u64 n)
+{
+	const struct rcl_trace_image *trace = t->run->req->trace;
+
+	if (t->run->nr_runners == 1)
+		return n + 1;
+	for (u64 i = 0; i < trace->count; i++)
+		if (rcl_word_task(trace->words[i]) == t->id && !n--)
+			return i + 1;
+	return trace->count;
+}
+
+/* The page-table word of a page, or NULL while there is no table for it. */
+static inline pte_t *find_word(struct mm *mm, struct place *place, u64 page)
+{
+	struct page_table **slot = &place->tables[page / PTRS_PER_TABLE];
+
+	if (unlikely(!*slot)) {
+		u64 vpn = place->base + page;
+		pte_t *p = rcl_pte_lookup(mm, vpn);
+
+		if (!p)
+			return NULL;
+		*slot = container_of(p - vpn % PTRS_PER_TABLE, struct page_table, e[0]);
+	}
+	return &(*slot)->e[page % PTRS_PER_TABLE];
+}
+
+static bool is_dead(const struct runner *t)
+{
+	return unlikely(fatal_signal_pending((struct task *)&t->task) || t->process->mm->dead ||
+			t->run->stop);
+}
+
+/* 0, or -errno of a memory access to one page by the long way. */
+static int touch(struct runner *t, u32 region, u64 page, bool write)
+{
+	struct run *r = t->run;
+	struct place *place = &t->process->places[region];
+	int ret = rcl_touch(r->m, t->process->mm, place->base + page, write);
+
+	if (ret)
+		return ret;
+	if (unlikely(r->req->check)) {
+		pte_t *p = find_word(t->process->mm, place, page);
+
+		RCL_ASSERT(p && pte_present(*p));
+		if (!rcl_run_check_memory(t, region, page, *p, write))
+			return -ECANCELED;
+	}
+	rcl_work(r->m, WORK_ACCESS);
+	rcl_poll(r->m);
+	return is_dead(t) ? -EINTR : 0;
+}
+
+/* A read() or write(). A call that fails is the program's to handle: it goes on. */
+static int call(struct runner *t, u64 word)
+{
+	struct run *r = t->run;
+	u32 region = rcl_word_region(word);
+	u64 page = rcl_word_page(word), pages = rcl_word_pages(word), stamp = 0;
+	struct file *file = &t->process->files[region];
+	int ret;
+
+	if (rcl_word_write(word)) {
+		if (unlikely(r->req->check))
+			stamp = rcl_run_begin_write(t, region, page, pages);
+		ret = rcl_file_write(r->m, file, page, pages, stamp);
+		if (unlikely(r->req->check))
+			rcl_run_end_write(t, ret != 0);
+	} else {
+		ret = rcl_file_read(r->m, file, page, pages, &stamp);
+		if (unlikely(r->req->check) && !ret &&
+		    !rcl_run_check_read(t, region, page + pages - 1, stamp))
+			return -ECANCELED;
+	}
+	rcl_poll(r->m);
+	if (is_dead(t))
+		return -EINTR;
+	if (ret == -EIO || ret == -ENOSPC) {
+		r->res->io_errors++;
+		ret = 0;
+	}
+	return ret;
+}
+
+static int slow_access(struct runner *t, u64 word)
+{
+	u64 page = rcl_word_page(word), end = page + rcl_word_pages(word);
+	int ret = 0;
+
+	if (word & CALL_BIT)
+		return call(t, word);
+	for (; page < end && !ret; page++)
+		ret = touch(t, rcl_word_region(word), page, rcl_word_write(word));
+	return ret;
+}
+
+/* Up to BATCH accesses; t->done counts those that are through. */
+static int batch(struct runner *t, const u64 *words, u32 n)
+{
+	struct run *r = t->run;
+	struct mm *mm = t->process->mm;
+	struct place *places = t->process->places;
+	pte_t *pte[BATCH];
+	bool check = r->req->check;
+	int ret;
+
+	for (u32 i = 0; i < n; i++) {
+		u64 w = words[i];
+
+		pte[i] = NULL;
+		if (unlikely(w & SLOW_BITS || check))
+			continue;
+		pte[i] = find_word(mm, &places[rcl_word_region(w)], rcl_word_page(w));
+		if (pte[i])
+			__builtin_prefetch(pte[i], 1);
+	}
+	for (u32 i = 0; i < n; i++) {
+		pte_t *p = pte[i];
+		bool write = rcl_word_write(words[i]);
+		u64 need = PTE_PRESENT | (write ? PTE_WRITE : 0);
+
+		if (unlikely(!p || (*p & need) != need)) {
+			ret = slow_access(t, words[i]);
+			if (unlikely(ret))
+				return ret;
+			t->done++;
+			continue;
+		}
+		*p |= PTE_ACCESSED | (write ? PTE_DIRTY : 0);
+		t->done++;
+		rcl_work(r->m, WORK_ACCESS);
+		if (unlikely(r->plat->now >= r->plat->next_event)) {
+			rcl_poll(r->m);
+			if (is_dead(t))
+				return -EINTR;
+		}
+	}
+	return 0;
+}
+
+/* Keep the stall time's course up to the task's current share of its accesses. */
+static void mark_timeline(struct runner *t, u32 *mark)
+{
+	struct run *r = t->run;
+	u64 some, full;
+
+	while (*mark < RCL_SIM_TIMELINE &&
+	       t->done * RCL_SIM_TIMELINE >= (*mark + 1) * t->nr_words) {
+		rcl_psi_read(r->m, r->group ? r->group : r->m->root_memcg, &some, &full);
+		r->res->timeline[(*mark)++] = some - r->timeline_stall;
+		r->timeline_stall = some;
+	}
+}
+
+static bool go_on(struct runner *t)
+{
+	struct run *r = t->run;
+	const struct rcl_sim_progress *p = &r->req->progress;
+	u64 done = 0;
+
+	if (!p->report)
+		return true;
+	for (u32 i = 0; i < r->nr_runners; i++)
+		done += r->runners[i].done;
+	if (p->report(p->arg, done, r->req->trace->count))
+		return true;
+	rcl_run_fail(r, RCL_SIM_CANCELLED, rcl_run_access_number(t, t->done), "cancelled");
+	return false;
+}
+
+static int replay(struct runner *t)
+{
+	struct run *r = t->run;
+	u64 next_check = r->check_every;
+	u32 mark = 0;
+	int ret = 0;
+
+	while (t->done < t->nr_words) {
+		u64 stop = min(t->nr_words, (t->done / CHUNK + 1) * CHUNK);
+
+		if (r->check_every)
+			stop = min(stop, next_check);
+		while (t->done < stop) {
+			ret = batch(t, t->words + t->done, (u32)min(stop - t->done, (u64)BATCH));
+			if (unlikely(ret))
+				return ret;
+		}
+		if (r->check_every && t->done >= next_check) {
+			next_check += r->check_every;
+			if (!rcl_check(r->m)) {
+				rcl_run_fail(r, RCL_SIM_BROKEN, rcl_run_access_number(t, t->done),
+					     "an invariant of the machine does not hold");
+				return -ECANCELED;
+			}
+		}
+		if (t->longest) {
+			mark_timeline(t, &mark);
+			if (!go_on(t))
+				return -ECANCELED;
+		}
+		rcl_run_touch_own(r, t->process->mm);
+		if (is_dead(t))
+			return -EINTR;
+	}
+	return 0;
+}
+
+void rcl_run_replay(void *arg)
+{
+	struct runner *t = arg;
+	struct run *r = t->run;
+	int ret = replay(t);
+
+	if (ret == -EIO)
+		rcl_run_fail(r, RCL_SIM_IO_ERROR, rcl_run_access_number(t, t->done),
+			     "a page could not be read back: bus error");
+	else if (ret && ret != -ECANCELED && !r->stop)
+		rcl_run_fail(r, RCL_SIM_OOM, rcl_run_access_number(t, t->done),
+			     "task %u was killed: out of memory", t->id);
+	t->end_ns = r->plat->now;
+	if (--r->nr_alive)
+		return;
+	/* The last one reads the counters, before anything else runs. */
+	struct rcl_sim_counters *vm = &r->res->vmstat, *cg = &r->res->memory_stat;
+
+	vm->nr = rcl_vmstat_read(r->m, vm->end, ARRAY_SIZE(vm->end));
+	cg->nr = rcl_memory_stat_read(r->m, r->group ? r->group : r->m->root_memcg, cg->end,
+				      ARRAY_SIZE(cg->end));
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A run while it runs: what the driver's files share.
+ *
+ *   driver.c  from the request to an open machine, and from its end to the result
+ *   start.c   what is in memory before the first access
+ *   replay.c  the accesses
+ *   content.c checking runs: what each page must hold
+ */
+#ifndef RCL_SIM_RUN_H
+#define RCL_SIM_RUN_H
+
+#include "mm/machine.h"
+#include "mm/mm.h"
+#include "mm/writeback.h"
+#include "platform/sim/sim.h"
+#include "sim/driver.h"
+
+/* Where a region of the trace is. */
+struct place {
+	u64 base;  /* virtual page number of its page 0 */
+	u64 pages; /* its size */
+	bool is_file;
+	struct mapping *mapping;    /* files: shared by all tasks */
+	u64 *stamps;		    /* content expected of each page; 0 = never written */
+	struct page_table **tables; /* see replay.c: table i maps base + i * 512 and on */
+};
+
+/* An address space, and the regions as its tasks see them. */
+struct process {
+	struct mm *mm;
+	struct place *places; /* one per region */
+	struct file *files;   /* one per region: open files of this process */
+};
+
+/* A task of the trace. */
+struct runner {
+	struct run *run;
+	struct process *process;
+	struct task task;
+	u16 id;		  /* as in the trace */
+	const u64 *words; /* its accesses */
+	u64 nr_words, done;
+	u64 write_region, write_first, write_end; /* write() under way; end 0: none */
+	bool longest;				  /* reports progress and keeps the timeline */
+	u64 end_ns;
+};
+
+struct frame_block {
+	struct folio *folio;
+	u32 order;
+};
+
+struct run {
+	const struct rcl_sim_request *req;
+	struct rcl_sim_result *res;
+	struct rcl_sim *sim;
+	struct platform *plat;
+	struct rcl *m;
+	struct memcg *group; /* the program's; NULL: it runs in the root group */
+	u16 disk, swap;
+	u64 disk_blocks; /* used so far */
+
+	u32 nr_runners, nr_processes, nr_alive;
+	struct runner *runners;
+	struct process *processes;
+	u64 *split;	 /* words by task, when there are several */
+	bool stop;	 /* somebody failed in a way that ends the whole run */
+	u64 check_every; /* accesses; 0 = never */
+	u64 start_ns;
+	u64 timeline_stall; /* stall time at the last mark */
+
+	/* start.c */
+	u64 program_base;    /* first page of the program's own memory */
+	struct mm *other_mm; /* the rest of the machine */
+	struct mapping *program_file;
+	struct frame_block *kernel;
+	u64 nr_kernel, max_kernel;
+	u64 own_kernel_pages; /* charged to the group beside what the engine charges */
+};
+
+/* Address of the first region, in pages; the program's own memory is below. */
+#define FIRST_REGION_VPN (1ull << 24) /* 64 GiB */
+#define LAST_VPN	 (1ull << 35) /* 128 TiB */
+#define GIB_PAGES	 (1ull << 18)
+
+/* Make a file of so many pages on the run's disk. */
+int rcl_run_create_file(struct run *r, const char *name, u64 pages, struct mapping **out);
+/* Run fn to its end as a task of the program (group and mm), or of the rest of the machine. */
+int rcl_run_task(struct run *r, struct mm *mm, struct memcg *group, const char *name,
+		 void (*fn)(void *), void *arg, bool *killed);
+/* The run ends with this outcome; the first one stands. */
+void rcl_run_fail(struct run *r, enum rcl_sim_outcome outcome, u64 access, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* start.c: 0, -EINTR (killed for want of memory), -errno. */
+int rcl_run_start(struct run *r);
+void rcl_run_start_undo(struct run *r);
+/* Pages of it that a running program never stops using. */
+void rcl_run_touch_own(struct run *r, struct mm *mm);
+
+/* replay.c: the body of a task of the trace; arg is its struct runner. */
+void rcl_run_replay(void *arg);
+int rcl_run_replay_init(struct run *r);
+/* Number in the trace, from 1, of a task's n-th access. */
+u64 rcl_run_access_number(const struct runner *t, u64 n);
+
+/* content.c */
+int rcl_run_content_init(struct run *r);
+/* The access has just been done: compare what was read, or write. False: content lost. */
+bool rcl_run_check_memory(struct runner *t, u32 region, u64 page, pte_t pte, bool write);
+bool rcl_run_check_read(struct runner *t, u32 region, u64 page, u64 stamp);
+u64 rcl_run_begin_write(struct runner *t, u32 region, u64 page, u64 pages);
+void rcl_run_end_write(struct runner *t, bool failed);
+
+#endif
