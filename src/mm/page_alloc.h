@@ -13,7 +13,8 @@
 /*
  * A block of 2^order frames, reference count 1 on the first, not charged to any memcg, flags clear
  * but for PG_threaded. NULL when out of memory (never with __GFP_NOFAIL and
- * __GFP_DIRECT_RECLAIM). Takes the running task's node first.
+ * __GFP_DIRECT_RECLAIM). Takes the running task's node first. Only the descriptor of the first
+ * frame is valid; nobody may look at the others.
  */
 struct folio *rcl_alloc_pages(struct rcl *m, gfp_t gfp, u32 order);
 struct folio *rcl_alloc_pages_node(struct rcl *m, u32 node, gfp_t gfp, u32 order);
@@ -36,14 +37,23 @@ enum zone_type rcl_gfp_zone(gfp_t gfp);
 void rcl_drain_local_pages(struct rcl *m);
 void rcl_drain_all_pages(struct rcl *m);
 
-/* Recompute watermarks, lowmem reserves and per-CPU limits from the tunables. */
+/* Recompute watermarks, lowmem reserves and per-CPU limits from the tunables; ends any boost. */
 void rcl_setup_watermarks(struct rcl *m);
 
 /* Layout of one node at open: pages per zone (0 = zone absent). */
 struct rcl_node_layout {
 	u64 managed[MAX_NR_ZONES]; /* frames */
 };
-/* Build nodes, zones, free lists and zonelists; frames are all free afterwards. 0 or -errno. */
+/*
+ * Lay out a machine of this much managed memory, spread evenly over nodes, as x86-64 does: 15 MiB of
+ * DMA, up to 3 GiB in all below the device hole in DMA32, the rest in Normal.
+ */
+void rcl_layout_for_memory(u64 bytes, u32 nr_nodes, struct rcl_node_layout *out);
+/*
+ * Build nodes, zones, free lists and zonelists; frames are all free afterwards. 0 or -errno.
+ * Needs plat, threaded, nr_cpus, cpus (zeroed, locks initialised) and tun; sets frames, nr_frames,
+ * totalram_pages, nodes, nr_nodes and oom_state.
+ */
 int rcl_page_alloc_init(struct rcl *m, const struct rcl_node_layout *layout, u32 nr_nodes);
 void rcl_page_alloc_destroy(struct rcl *m);
 

@@ -38,14 +38,19 @@ struct free_area {
 	u64 nr_free;				   /* Z: blocks of this order */
 };
 
-#define NR_PCP_LISTS (MIGRATE_PCPTYPES * (PAGE_ALLOC_COSTLY_ORDER + 1))
+/*
+ * A list per migratetype for each order up to the costly one, and two for pageblock-sized blocks
+ * (others, movable). Blocks come and go at the head; drains take from the tail.
+ */
+#define NR_LOWORDER_PCP_LISTS (MIGRATE_PCPTYPES * (PAGE_ALLOC_COSTLY_ORDER + 1))
+#define NR_PCP_LISTS	      (NR_LOWORDER_PCP_LISTS + 2)
 struct per_cpu_pages {
 	u32 count;	 /* C: frames on the lists */
 	u32 high;	 /* T: drain above this */
 	u32 batch;	 /* T: refill and drain in this many */
 	u16 free_factor; /* C: how fast a drain grows */
 	struct list_head lists[NR_PCP_LISTS]; /* C */
-};
+} __attribute__((aligned(64)));
 
 struct zone {
 	struct rcl *m;	      /* c */
@@ -54,9 +59,13 @@ struct zone {
 	const char *name;     /* c */
 	u64 start_pfn;	      /* c */
 	u64 spanned_pages;    /* c: frames from start_pfn to the end, holes included */
+	u64 managed_start;    /* c: first frame given to the allocator; the rest follow it */
 	u64 managed_pages;    /* c: frames given to the allocator */
+	u32 frame_flags;      /* c: flags of a frame at rest: PG_threaded or none */
 	u64 watermark[NR_WMARK]; /* T: without boost */
-	u64 watermark_boost;	 /* Z */
+	u64 watermark_boost;	 /* Z: added to every watermark since types were mixed */
+	bool boosted;		 /* A: boost is new, kswapd must be told */
+	u64 nr_reserved_highatomic; /* Z: frames in MIGRATE_HIGHATOMIC pageblocks */
 	u64 lowmem_reserve[MAX_NR_ZONES]; /* T */
 	struct per_cpu_pages *pcp;	  /* one per CPU */
 	u8 *pageblock_types;		  /* Z: migratetype of each 2 MiB block */
@@ -75,8 +84,10 @@ enum vmscan_throttle {
 	NR_VMSCAN_THROTTLE
 };
 
+/* Zones in the order in which a request tries them. */
 struct zonelist {
 	u32 nr;
+	u8 first[MAX_NR_ZONES]; /* where a request up to this zone type starts; nr: nowhere */
 	struct zone *zones[MAX_NODES * MAX_NR_ZONES]; /* nearest node first, highest zone first */
 };
 
@@ -85,6 +96,9 @@ struct node {
 	u32 id;	       /* c */
 	struct zone zones[MAX_NR_ZONES];
 	struct zonelist zonelist; /* c: fallback order from this node */
+	struct zonelist thisnode_zonelist; /* c: __GFP_THISNODE: this node's zones alone */
+	u64 totalreserve_pages;	  /* T: frames that only reserves may use (not dirtyable) */
+	u64 alloc_report_at;	  /* A: no allocation failure report before this time */
 	u64 start_pfn, spanned_pages; /* c */
 	s64 stat[NR_NODE_STAT_ITEMS]; /* A; slab items in bytes */
 	u32 flags;		      /* A: enum node_flag */

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The zoned page allocator: entry points and the fast path (behaviour: Linux 6.1 mm/page_alloc.c).
+ *
+ * A request names the highest zone it can use, how mobile its frames are, and what may be done to
+ * get them. It walks the zonelist of its node: own zones from the highest down, then those of the
+ * next nodes. The first zone that would still have more than its low watermark free gives the
+ * frames, from the CPU's own list where there is one for this order, else from the buddy. That is
+ * the fast path, and it never waits. Everything else is the slow path's: page_alloc_slow.c.
+ *
+ *   rule                                                      why
+ *   a zone below its low watermark is passed over             kswapd must be woken first
+ *   lowmem_reserve counts as watermark                        keep low zones for who needs them
+ *   first round: no mixing of types within a pageblock, when  fragmentation is for good; a DMA32
+ *   the Normal zone is preferred                              frame is as good as a Normal one
+ *   ... but a remote node is worse than mixing                start over, mixing allowed
+ *   __GFP_WRITE passes over nodes full of dirty pages         spread what writeback must clean
+ *   vm.zone_reclaim_mode: reclaim in a node before leaving it locality before page cache
+ *
+ * A free goes the same way back: to the CPU's list by the type of the frame's pageblock, or to the
+ * buddy when the order has no list.
+ *
+ * NR_FREE_PAGES counts the frames in the buddy alone. PGALLOC and PGFREE count frames at this
+ * interface, whichever way they go.
+ *
+ * Locking: cpu->lock around the CPU's lists and counters (threaded machines only), zone->lock
+ * around the buddy. Watermarks are read without a lock; a stale look costs a wrong choice of zone,
+ * no more.
+ */
+#include "mm/page_alloc_internal.h"
+#include "mm/vmscan.h"
+#include "mm/writeback.h"
+
+/* What a frame must not be when it comes back: somebody still believes to own it. */
+#define FLAGS_CHECK_AT_FREE                                                                        \
+	(BIT(PG_locked) | BIT(PG_writeback) | BIT(PG_lru) | BIT(PG_active) | BIT(PG_unevictable) | \
+	 BIT(PG_private) | BIT(PG_buddy) | BIT(PG_slab) | BIT(PG_table) | BIT(PG_reserved))
+
+enum zone_type rcl_gfp_zone(gfp_t gfp)
+{
+	/* By __GFP_DMA | __GFP_DMA32 | __GFP_HIGHMEM | __GFP_MOVABLE; the lowest zone wins. */
+	static const u8 zone_of[16] = {
+		[0] = ZONE_NORMAL,
+		[__GFP_DMA] = ZONE_DMA,
+		[__GFP_DMA32] = ZONE_DMA32,
+		[__GFP_DMA | __GFP_DMA32] = ZONE_DMA,
+		[__GFP_HIGHMEM] = ZONE_NORMAL,
+		[__GFP_HIGHMEM | __GFP_DMA] = ZONE_DMA,
+		[__GFP_HIGHMEM | __GFP_DMA32] = ZONE_DMA32,
+		[__GFP_HIGHMEM | __GFP_DMA | __GFP_DMA32] = ZONE_DMA,
+		[__GFP_MOVABLE] = ZONE_NORMAL,
+		[__GFP_MOVABLE | __GFP_DMA] = ZONE_DMA,
+		[__GFP_MOVABLE | __GFP_DMA32] = ZONE_DMA32,
+		[__GFP_MOVABLE | __GFP_DMA | __GFP_DMA32] = ZONE_DMA,
+		[__GFP_MOVABLE | __GFP_HIGHMEM] = ZONE_MOVABLE,
+		[__GFP_MOVABLE | __GFP_HIGHMEM | __GFP_DMA] = ZONE_DMA,
+		[__GFP_MOVABLE | __GFP_HIGHMEM | __GFP_DMA32] = ZONE_DMA32,
+		[15] = ZONE_DMA,
+	};
+
+	return (enum zone_type)zone_of[gfp & 15];
+}
+
+/* Free frames that this request may not count on. */
+static s64 unusable_free(const struct zone *z, u32 order, u32 alloc_flags)
+{
+	s64 n = (1 << order) - 1;
+
+	if (!(alloc_flags & ALLOC_RESERVES))
+		n += (s64)z->nr_reserved_highatomic;
+	return n;
+}
+
+static bool has_fitting_block(struct zone *z, u32 order, u32 alloc_flags)
+{
+	for (u32 o = order; o < MAX_ORDER; o++) {
+		struct free_area *area = &z->free_area[o];
+
+		if (!area->nr_free)
+			continue;
+		for (u32 mt = 0; mt < MIGRATE_PCPTYPES; mt++)
+			if (!list_empty(&area->free_list[mt]))
+				return true;
+		if (alloc_flags & ALLOC_CMA && !list_empty(&area->free_list[MIGRATE_CMA]))
+			return true;
+		if (alloc_flags & (ALLOC_HIGHATOMIC | ALLOC_OOM) &&
+		    !list_empty(&area->free_list[MIGRATE_HIGHATOMIC]))
+			return true;
+	}
+	return false;
+}
+
+bool rcl_watermark_ok(struct zone *z, u32 order, u64 mark, u32 highest_zoneidx, u32 alloc_flags,
+		      s64 free_pages)
+{
+	s64 least = (s64)mark;
+
+	free_pages -= unusable_free(z, order, alloc_flags);
+	if (unlikely(alloc_flags & ALLOC_RESERVES)) {
+		if (alloc_flags & ALLOC_MIN_RESERVE) {
+			least -= least / 2;
+			if (alloc_flags & ALLOC_NON_BLOCK)
+				least -= least / 4;
+		}
+		/* A killed task asks for little, and is about to give back a lot. */
+		if (alloc_flags & ALLOC_OOM)
+			least -= least / 2;
+	}
+	if (free_pages <= least + (s64)z->lowmem_reserve[highest_zoneidx])
+		return false;
+	return !order || has_fitting_block(z, order, alloc_flags);
+}
+
+bool rcl_zone_watermark_ok(struct zone *z, u32 order, u64 mark, int highest_zoneidx,
+			   u32 alloc_flags)
+{
+	return rcl_watermark_ok(z, order, mark, (u32)highest_zoneidx, alloc_flags,
+				zone_page_state(z, NR_FREE_PAGES));
+}
+
+/* The same in a few instructions for what is nearly always asked: order 0, plenty free. */
+static inline bool watermark_fast(struct zone *z, u32 order, u64 mark, u32 highest_zoneidx,
+				  u32 alloc_flags, gfp_t gfp)
+{
+	s64 free_pages = zone_page_state(z, NR_FREE_PAGES);
+
+	if (likely(!order) && free_pages - unusable_free(z, 0, alloc_flags) >
+				      (s64)(mark + z->lowmem_reserve[highest_zoneidx]))
+		return true;
+	if (rcl_watermark_ok(z, order, mark, highest_zoneidx, alloc_flags, free_pages))
+		return true;
+	/* Atomic requests disregard the boost: it is there to wake kswapd, not to fail them. */
+	if (!order && gfp & __GFP_ATOMIC && z->watermark_boost &&
+	    (alloc_flags & ALLOC_WMARK_MASK) == WMARK_MIN)
+		return rcl_watermark_ok(z, 0, z->watermark[WMARK_MIN], highest_zoneidx, alloc_flags,
+					free_pages);
+	return false;
+}
+
+static inline struct folio *alloc_from_pcp(struct zone *z, u32 order, u32 migratetype,
+					   u32 alloc_flags)
+{
+	struct rcl *m = z->m;
+	struct cpu *cpu = rcl_this_cpu(m);
+	struct per_cpu_pages *pcp;
+	struct list_head *list;
+	struct folio *f = NULL;
+
+	rcl_cpu_lock(m, cpu);
+	pcp = &z->pcp[cpu - m->cpus];
+	pcp->free_factor >>= 1;
+	list = &pcp->lists[order_to_pindex(migratetype, order)];
+	if (unlikely(list_empty(list)))
+		rcl_pcp_refill(z, pcp, list, order, migratetype, alloc_flags);
+	if (likely(!list_empty(list))) {
+		f = list_first_entry(list, struct folio, lru);
+		list_del(&f->lru);
+		pcp->count -= 1u << order;
+		f->migratetype &= (u8)~PCP_MARK;
+		cpu->events[PGALLOC_DMA + z->type] += 1 << order;
+	}
+	rcl_cpu_unlock(m, cpu);
+	return f;
+}
+
+static struct folio *alloc_from_buddy(struct zone *z, u32 order, u32 migratetype, u32 alloc_flags)
+{
+	struct rcl *m = z->m;
+	struct folio *f = NULL;
+	struct cpu *cpu;
+
+	spin_lock(&z->lock);
+	if (alloc_flags & ALLOC_HIGHATOMIC)
+		f = rcl_buddy_alloc_highatomic(z, order);
+	if (!f)
+		f = rcl_buddy_alloc(z, order, migratetype, alloc_flags);
+	/* Failing now is worse than failing a high-order request later. */
+	if (!f && alloc_flags & (ALLOC_OOM | ALLOC_NON_BLOCK))
+		f = rcl_buddy_alloc_highatomic(z, order);
+	if (f)
+		mod_zone_state(z, NR_FREE_PAGES, -(1 << order));
+	spin_unlock(&z->lock);
+	if (!f)
+		return NULL;
+
+	cpu = rcl_this_cpu(m);
+	rcl_cpu_lock(m, cpu);
+	cpu->events[PGALLOC_DMA + z->type] += 1 << order;
+	rcl_cpu_unlock(m, cpu);
+	return f;
+}
+
+static inline struct folio *alloc_from_zone(struct zone *z, u32 order, u32 migratetype,
+					    u32 alloc_flags)
+{
+	struct folio *f = NULL;
+
+	if (likely(pcp_allowed_order(order)))
+		f = alloc_from_pcp(z, order, migratetype, alloc_flags);
+	if (unlikely(!f))
+		f = alloc_from_buddy(z, order, migratetype, alloc_flags);
+	/* The boost was set with the lock held, where nobody may be woken. */
+	if (unlikely(__atomic_load_n(&z->boosted, __ATOMIC_RELAXED))) {
+		__atomic_store_n(&z->boosted, false, __ATOMIC_RELAXED);
+		rcl_wakeup_kswapd(z, 0, 0, z->type);
+	}
+	return f;
+}
+
+/* The new owner finds a clean descriptor. The count is last: it makes the frame visible. */
+static inline void prepare_folio(struct zone *z, struct folio *f, u32 order)
+{
+	RCL_ASSERT(!f->refcount && !f->memcg);
+	RCL_DEBUG_ASSERT(f->order == order && folio_zone(z->m, f) == z);
+	f->flags = z->frame_flags;
+	f->mapping = NULL;
+	f->index = 0;
+	f->private_ = 0;
+	f->mapcount = 0;
+	f->mlock_count = 0;
+	(void)order;
+	folio_ref_unfreeze(f, 1);
+}
+
+/* Node reclaim is on and this zone is below its mark: was enough freed in its node? */
+static bool reclaim_in_node(struct zone *z, gfp_t gfp, u32 order, u64 mark, u32 highest_zoneidx,
+			    u32 alloc_flags)
+{
+	return rcl_node_reclaim(z->m, z->node, gfp, order) >= NODE_RECLAIM_SOME &&
+	       rcl_zone_watermark_ok(z, order, mark, (int)highest_zoneidx, alloc_flags);
+}
+
+static inline struct folio *get_page(const struct alloc_context *ac, gfp_t gfp, u32 order,
+				     u32 alloc_flags)
+{
+	const struct zonelist *zl = ac->zonelist;
+	struct node *last_node;
+	bool dirty_ok;
+
+retry:
+	last_node = NULL;
+	dirty_ok = false;
+	for (u32 i = ac->first; i < zl->nr; i++) {
+		struct zone *z = zl->zones[i];
+		struct folio *f;
+		u64 mark;
+
+		if (unlikely(z->type > ac->highest_zoneidx))
+			continue;
+		if (ac->spread_dirty) {
+			if (last_node != z->node) {
+				last_node = z->node;
+				dirty_ok = rcl_node_dirty_ok(z->node);
+			}
+			if (!dirty_ok)
+				continue;
+		}
+		if (alloc_flags & ALLOC_NOFRAGMENT && i != ac->first &&
+		    z->node != zl->zones[ac->first]->node)
+			break;
+
+		mark = wmark_pages(z, alloc_flags & ALLOC_WMARK_MASK);
+		if (unlikely(!watermark_fast(z, order, mark, ac->highest_zoneidx, alloc_flags,
+					     gfp)) &&
+		    !(alloc_flags & ALLOC_NO_WATERMARKS)) {
+			if (!(ac->m->tun.zone_reclaim_mode & 1) ||
+			    !reclaim_in_node(z, gfp, order, mark, ac->highest_zoneidx, alloc_flags))
+				continue;
+		}
+		f = alloc_from_zone(z, order, ac->migratetype, alloc_flags);
+		if (unlikely(!f))
+			continue;
+		prepare_folio(z, f, order);
+		if (unlikely(alloc_flags & ALLOC_HIGHATOMIC))
+			rcl_reserve_highatomic(z, f);
+		return f;
+	}
+	/* Before leaving the node, or at the end of the list: mix types after all. */
+	if (alloc_flags & ALLOC_NOFRAGMENT) {
+		alloc_flags &= ~(u32)ALLOC_NOFRAGMENT;
+		goto retry;
+	}
+	return NULL;
+}
+
+struct folio *rcl_get_page_from_freelist(const struct alloc_context *ac, gfp_t gfp, u32 order,
+					 u32 alloc_flags)
+{
+	return get_page(ac, gfp, order, alloc_flags);
+}
+
+/* What the task has forbidden itself for a while. */
+static gfp_t task_gfp_context(const struct task *t, gfp_t gfp)
+{
+	if (t->flags & PF_MEMALLOC_NOIO)
+		return gfp & ~(__GFP_IO | __GFP_FS);
+	if (t->flags & PF_MEMALLOC_NOFS)
+		return gfp & ~__GFP_FS;
+	return gfp;
+}
+
+/* debug.fail_alloc: chance draws no number when it is off, so that runs stay comparable. */
+static bool inject_failure(struct rcl *m, gfp_t gfp)
+{
+	if (gfp & __GFP_NOFAIL)
+		return false;
+	return m->plat->ops->random(m->plat) % 1000000 < (u64)m->tun.fail_alloc;
+}
+
+static void zero_block(struct rcl *m, struct folio *f, u32 order)
+{
+	rcl_work_n(m, WORK_ZERO, 1ull << order);
+	if (!m->plat->has_data)
+		return;
+	for (u32 i = 0; i < 1u << order; i++)
+		m->plat->ops->page_zero(m->plat, f + i);
+}
+
+static inline struct folio *alloc_pages(struct rcl *m, const struct task *t, u32 node, gfp_t gfp,
+					u32 order)
+{
+	u32 highest = rcl_gfp_zone(gfp);
+	u32 alloc_flags = ALLOC_WMARK_LOW | (gfp & __GFP_KSWAPD_RECLAIM);
+	struct node *nd = m->nodes + node;
+	struct alloc_context ac;
+	struct folio *f;
+
+	RCL_ASSERT(order < MAX_ORDER && node < m->nr_nodes);
+	if (unlikely(t->flags & (PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS)))
+		gfp = task_gfp_context(t, gfp);
+	if (unlikely(m->tun.fail_alloc) && inject_failure(m, gfp))
+		return NULL;
+
+	ac.m = m;
+	ac.zonelist = unlikely(gfp & __GFP_THISNODE) ? &nd->thisnode_zonelist : &nd->zonelist;
+	ac.first = ac.zonelist->first[highest];
+	ac.highest_zoneidx = highest;
+	ac.migratetype = gfp_migratetype(gfp);
+	ac.spread_dirty = gfp & __GFP_WRITE;
+	if (likely(ac.first < ac.zonelist->nr)) {
+		struct zone *z = ac.zonelist->zones[ac.first];
+
+		if (z->type == ZONE_NORMAL &&
+		    (m->nr_nodes == 1 || managed_zone(&z->node->zones[ZONE_DMA32])))
+			alloc_flags |= ALLOC_NOFRAGMENT;
+	}
+
+	f = get_page(&ac, gfp, order, alloc_flags);
+	if (unlikely(!f)) {
+		ac.spread_dirty = false;
+		f = rcl_alloc_pages_slow(&ac, gfp, order);
+	}
+	if (unlikely(gfp & __GFP_ZERO) && f)
+		zero_block(m, f, order);
+	return f;
+}
+
+struct folio *rcl_alloc_pages_node(struct rcl *m, u32 node, gfp_t gfp, u32 order)
+{
+	return alloc_pages(m, rcl_current(m), node, gfp, order);
+}
+
+struct folio *rcl_alloc_pages(struct rcl *m, gfp_t gfp, u32 order)
+{
+	const struct task *t = rcl_current(m);
+
+	return alloc_pages(m, t, t->node, gfp, order);
+}
+
+/* munlock lost a race with truncation; the frame is the last to know. */
+static void clear_mlocked(struct zone *z, struct folio *f, u32 order)
+{
+	mod_zone_state(z, NR_MLOCK, -(1 << order));
+	count_vm_events(z->m, UNEVICTABLE_PGCLEARED, 1 << order);
+	folio_clear(f, PG_mlocked);
+}
+
+/* The last look at a block before it is free: nobody may use, list, map or pay for it. */
+static inline void check_free(struct zone *z, struct folio *f, u32 order)
+{
+	RCL_ASSERT(!(f->flags & FLAGS_CHECK_AT_FREE));
+	RCL_ASSERT(!f->refcount && !f->mapcount && !f->memcg);
+	RCL_ASSERT(f->order == order && !(f->migratetype & PCP_MARK));
+	if (unlikely(f->flags & BIT(PG_mlocked)))
+		clear_mlocked(z, f, order);
+	f->flags = z->frame_flags;
+}
+
+static inline void free_to_pcp(struct zone *z, struct cpu *cpu, struct folio *f, u32 order)
+{
+	struct rcl *m = z->m;
+	struct per_cpu_pages *pcp = &z->pcp[cpu - m->cpus];
+	u32 type = *pageblock_type(z, folio_pfn(m, f)), high = pcp->high, pindex;
+	bool free_high = pcp->free_factor && order && order <= PAGE_ALLOC_COSTLY_ORDER;
+
+	cpu->events[PGFREE] += 1 << order;
+	f->migratetype = (u8)(type | PCP_MARK);
+	/* Blocks of other types wait among the movable ones, to keep their type in the buddy. */
+	pindex = order_to_pindex(likely(type < MIGRATE_PCPTYPES) ? type : MIGRATE_MOVABLE, order);
+	list_add(&f->lru, &pcp->lists[pindex]);
+	pcp->count += 1u << order;
+
+	if (unlikely(z->reclaim_active))
+		high = min(pcp->batch << 2, high);
+	if (unlikely(pcp->count >= high || free_high))
+		rcl_pcp_shrink(z, pcp, high, pindex, free_high);
+}
+
+static void free_to_buddy(struct zone *z, struct folio *f, u32 order)
+{
+	struct rcl *m = z->m;
+	struct cpu *cpu = rcl_this_cpu(m);
+
+	spin_lock(&z->lock);
+	rcl_buddy_free(z, f, order, *pageblock_type(z, folio_pfn(m, f)), false);
+	mod_zone_state(z, NR_FREE_PAGES, 1 << order);
+	spin_unlock(&z->lock);
+	rcl_cpu_lock(m, cpu);
+	cpu->events[PGFREE] += 1 << order;
+	rcl_cpu_unlock(m, cpu);
+}
+
+void rcl_free_pages(struct rcl *m, struct folio *f, u32 order)
+{
+	struct zone *z = folio_zone(m, f);
+	struct cpu *cpu;
+
+	check_free(z, f, order);
+	if (unlikely(!pcp_allowed_order(order))) {
+		free_to_buddy(z, f, order);
+		return;
+	}
+	cpu = rcl_this_cpu(m);
+	rcl_cpu_lock(m, cpu);
+	free_to_pcp(z, cpu, f, order);
+	rcl_cpu_unlock(m, cpu);
+}
+
+void rcl_free_folio_list(struct rcl *m, struct list_head *list)
+{
+	struct cpu *cpu = rcl_this_cpu(m);
+	struct folio *f, *next;
+
+	list_for_each_safe (f, next, list, lru) {
+		struct zone *z = folio_zone(m, f);
+
+		check_free(z, f, 0);
+		rcl_cpu_lock(m, cpu);
+		free_to_pcp(z, cpu, f, 0);
+		rcl_cpu_unlock(m, cpu);
+	}
+	list_init(list);
+}
