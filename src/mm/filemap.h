@@ -59,9 +59,10 @@ struct mapping {
 	struct spinlock i_mmap_lock;
 	struct list_head i_mmap; /* i: vmas that map this file, through vma->rmap_link */
 	/* writeback.c */
-	struct list_head wb_link; /* W: on the device's b_dirty, b_io or b_more_io list */
-	u32 wb_state;		  /* W: enum in writeback.c */
-	u64 dirtied_when;	  /* W: ns */
+	struct wb *wb;		  /* M+W: whose dirty data this is (wb_internal.h); NULL: nobody's yet */
+	struct list_head wb_link; /* W: on one of wb's lists, once wb is set */
+	u32 wb_state;		  /* W: enum mapping_wb_state (wb_internal.h) */
+	u64 dirtied_when;	  /* W: jiffies */
 	u64 writeback_index;	  /* W: where the last pass stopped */
 	u32 wb_err;		  /* A: error sequence, reported once to each open file */
 };
@@ -112,10 +113,21 @@ int rcl_filemap_add_folio(struct rcl *m, struct mapping *mapping, struct folio *
  */
 void rcl_filemap_remove_folio(struct rcl *m, struct folio *f, void *shadow);
 /*
+ * The folio at index, locked, with a reference; a new one (not uptodate) when there is none. NULL
+ * when out of memory. With __GFP_WRITE: it will be overwritten, a shadow in its place says nothing.
+ */
+struct folio *rcl_filemap_grab_folio(struct rcl *m, struct mapping *mapping, u64 index, gfp_t gfp);
+/* Read a locked folio and wait; it is unlocked then. 0, or -EIO. */
+int rcl_filemap_read_folio(struct rcl *m, struct file *file, struct folio *f);
+/*
  * Page fault on a shared file mapping: the uptodate folio at index, locked, with a reference, or
- * NULL with *error set (-EIO, -ENOMEM, -ENODATA beyond the end). *major set when it waited for I/O;
- * *retry set when the fault released the mmap lock to wait and must be taken again (the reference
- * then counts a second PGFAULT).
+ * NULL with *error set (-EIO, -ENOMEM, -ENODATA beyond the end). Called with the mmap lock held for
+ * reading. *major set when the page was not in the cache (counted here as PGMAJFAULT).
+ *
+ * *retry on entry: this call repeats a fault that returned with *retry set; it then waits with the
+ * mmap lock held. *retry on return (folio NULL, *error 0): the mmap lock was released to wait; take
+ * it again, look the vma up again, and repeat the fault (the reference then counts a second
+ * PGFAULT). Otherwise the lock is still held.
  */
 struct folio *rcl_filemap_fault(struct rcl *m, struct vma *vma, struct file *file, u64 index,
 				bool exec, bool *major, bool *retry, int *error);
@@ -132,11 +144,20 @@ int rcl_folio_create_buffers(struct rcl *m, struct folio *f);
  * unmapped ones and returns how many. */
 void rcl_truncate_range(struct rcl *m, struct mapping *mapping, u64 first, u64 last);
 u64 rcl_invalidate_range(struct rcl *m, struct mapping *mapping, u64 first, u64 last);
+/* The same; *nr_failed: folios that stayed and were not locked or under writeback. */
+u64 rcl_invalidate_range_count(struct rcl *m, struct mapping *mapping, u64 first, u64 last,
+			       u64 *nr_failed);
 
-/* Readahead (readahead.c). */
+/*
+ * Readahead (readahead.c). sync: the page at index is needed and absent. async: f, at index, is
+ * there and carries the marker. window: read what file->ra_* describes. force: read exactly
+ * these pages, no window.
+ */
 void rcl_page_cache_sync_ra(struct rcl *m, struct file *file, u64 index, u64 req_count);
 void rcl_page_cache_async_ra(struct rcl *m, struct file *file, struct folio *f, u64 index,
 			     u64 req_count);
+void rcl_page_cache_ra_window(struct rcl *m, struct file *file);
+void rcl_page_cache_force_ra(struct rcl *m, struct file *file, u64 index, u64 nr);
 
 /*
  * Tree (radix.c); mapping->lock held except for load. A slot holds NULL, a folio, a shadow (bit 0

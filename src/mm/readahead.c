@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Readahead: reading pages of a file before they are asked for.
+ *
+ * A sequential reader should never wait for a device. So a read that misses fetches a window that
+ * starts with what was asked for, and the first page of its last part (async_size) carries a
+ * marker. When the reader comes to the marker it is inside the window, and the next window, up to
+ * twice as large, is started then, while the rest of this one is still unread.
+ *
+ *      |<----------------- size ----------------->|
+ *      |                  |<----- async_size ---->|
+ *      ra_start           marker
+ *
+ * What a miss or a marker at `index` means, first match:
+ *
+ *   index is 0                               a new stream: initial window
+ *   the marker's place, or right after the   the stream goes on: next window, all of it async
+ *     window
+ *   (marker) elsewhere                       another stream through the same file: its window ends
+ *                                            at the next hole; go on from there
+ *   (miss) longer than the largest window    initial window
+ *   (miss) right behind the last page read   a new stream: initial window
+ *   (miss) more cached pages right before    a stream whose pages were cached: window of that
+ *     it than are asked for                  length
+ *   (miss) else                              a random read: just what was asked for
+ *
+ * If the window starts here and is async throughout, this read would meet the marker at once: the
+ * next window is merged into it.
+ *
+ * A window is filled front to back: absent pages are allocated, locked and inserted; a run of them
+ * is submitted when a page that is already there interrupts it, and at the end. Memory for this is
+ * not worth much trouble (NORETRY), and reclaim must not enter the filesystem while locked pages
+ * wait here for their submission (NOFS).
+ *
+ * The state belongs to the open file and is changed without a lock; threads that share it spoil
+ * each other's guesses, nothing else.
+ */
+#include "mm/filemap.h"
+#include "mm/machine.h"
+#include "mm/page_io.h"
+#include "mm/psi.h"
+#include "mm/workingset.h"
+
+#define READAHEAD_GFP	    (GFP_HIGHUSER_MOVABLE | __GFP_NORETRY | __GFP_NOWARN)
+#define FORCE_CHUNK	    (2u * 1024 * 1024 / PAGE_SIZE)
+#define BLK_DEF_MAX_SECTORS 2560u /* of 512 bytes: the largest request of a device */
+#define IO_PAGES	    (BLK_DEF_MAX_SECTORS / (PAGE_SIZE / 512))
+
+/* Inserted, locked folios that have not been submitted yet: [start, start + nr). */
+struct run {
+	u64 start, nr;
+	bool workingset;
+};
+
+static void submit_run(struct rcl *m, struct mapping *mapping, struct run *r)
+{
+	struct platform *p = m->plat;
+	bool cookie;
+
+	if (!r->nr)
+		return;
+	cookie = r->workingset && rcl_psi_memstall_enter(m);
+	p->ops->plug_start(p);
+	for (u64 i = r->start; i < r->start + r->nr; i++) {
+		/* Locked by us: it can only be the folio that was inserted. */
+		struct folio *f = rcl_radix_load(mapping, i);
+
+		rcl_file_readpage(m, f, false);
+		folio_put(m, f);
+	}
+	p->ops->plug_finish(p);
+	if (r->workingset)
+		rcl_psi_memstall_leave(m, cookie);
+	*r = (struct run){0};
+}
+
+static void set_task_flag(struct rcl *m, struct task *t, u32 flag, bool on)
+{
+	if (!m->threaded)
+		t->flags = on ? t->flags | flag : t->flags & ~flag;
+	else if (on)
+		__atomic_fetch_or(&t->flags, flag, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_and(&t->flags, ~flag, __ATOMIC_RELAXED);
+}
+
+/* Read what is absent of [index, index + nr) and inside the file; mark the page `lookahead` pages
+ * before the end. */
+static void read_window(struct rcl *m, struct mapping *mapping, u64 index, u64 nr, u64 lookahead)
+{
+	u64 size = __atomic_load_n(&mapping->size, __ATOMIC_RELAXED);
+	struct task *t = rcl_current(m);
+	bool nofs = t->flags & PF_MEMALLOC_NOFS;
+	struct run run = {0};
+
+	if (index >= size)
+		return;
+	nr = min(nr, size - index);
+	set_task_flag(m, t, PF_MEMALLOC_NOFS, true);
+	for (u64 i = 0; i < nr; i++) {
+		void *e = rcl_radix_load(mapping, index + i);
+		struct folio *f;
+
+		if (e && !entry_is_shadow(e)) {
+			submit_run(m, mapping, &run);
+			continue;
+		}
+		f = rcl_alloc_pages(m, READAHEAD_GFP, 0);
+		if (!f)
+			break;
+		if (rcl_filemap_add_folio(m, mapping, f, index + i, READAHEAD_GFP)) {
+			folio_put(m, f);
+			submit_run(m, mapping, &run);
+			continue;
+		}
+		if (i + lookahead == nr)
+			folio_set(f, PG_readahead_);
+		if (!run.nr++)
+			run.start = index + i;
+		run.workingset |= folio_test(f, PG_workingset);
+	}
+	submit_run(m, mapping, &run);
+	if (!nofs)
+		set_task_flag(m, t, PF_MEMALLOC_NOFS, false);
+}
+
+void rcl_page_cache_ra_window(struct rcl *m, struct file *file)
+{
+	read_window(m, file->mapping, file->ra_start, file->ra_size, file->ra_async_size);
+}
+
+void rcl_page_cache_force_ra(struct rcl *m, struct file *file, u64 index, u64 nr)
+{
+	nr = min(nr, (u64)max((u32)IO_PAGES, file->ra_pages));
+	while (nr) {
+		u64 chunk = min(nr, (u64)FORCE_CHUNK);
+
+		read_window(m, file->mapping, index, chunk, 0);
+		index += chunk;
+		nr -= chunk;
+	}
+}
+
+/* ---- choosing the window ------------------------------------------------------------------- */
+
+/* The first window for a request: 4, 2 or 1 times as much, the less the larger it is. */
+static u32 init_ra_size(u64 request, u32 most)
+{
+	u64 size = request <= 1 ? 1 : 1ull << (64 - __builtin_clzll(request - 1));
+
+	if (size <= most / 32)
+		return (u32)size * 4;
+	if (size <= most / 4)
+		return (u32)size * 2;
+	return most;
+}
+
+static u32 next_ra_size(u32 size, u32 most)
+{
+	if (size < most / 16)
+		return 4 * size;
+	if (size <= most / 2)
+		return 2 * size;
+	return most;
+}
+
+static bool present(struct mapping *mapping, u64 index)
+{
+	void *e = rcl_radix_load(mapping, index);
+
+	return e && !entry_is_shadow(e);
+}
+
+/* The first hole among the `most` pages from index on; their last one if there is none. */
+static u64 next_miss(struct mapping *mapping, u64 index, u32 most)
+{
+	u64 last = index + most - 1;
+
+	while (index < last && present(mapping, index))
+		index++;
+	return index;
+}
+
+/* Cached pages right before index, as far as `most` pages back (that one is not counted). */
+static u64 history_pages(struct mapping *mapping, u64 index, u32 most)
+{
+	u64 n = 0;
+
+	while (n < index && n + 1 < most && present(mapping, index - 1 - n))
+		n++;
+	return n;
+}
+
+enum {
+	NO_PAGE = -1
+};
+
+static bool follows_last_read(const struct file *file, u64 index)
+{
+	return file->prev_index != NO_PAGE &&
+	       (index == (u64)file->prev_index + 1 || index == (u64)file->prev_index + 2);
+}
+
+/* Set the file's window for a miss or a marker at index; false: no stream, leave it alone. */
+static bool choose_window(struct file *file, u64 index, bool marker, u64 request, u32 most)
+{
+	struct mapping *mapping = file->mapping;
+	u64 end = file->ra_start + file->ra_size;
+
+	if (index && (index == end - file->ra_async_size || index == end)) {
+		file->ra_start = end;
+		file->ra_size = max(file->ra_size, next_ra_size(file->ra_size, most));
+		file->ra_async_size = file->ra_size;
+		return true;
+	}
+	if (index && marker) {
+		u64 hole = next_miss(mapping, index + 1, most);
+
+		if (hole - index > most)
+			return false;
+		file->ra_start = hole;
+		file->ra_size = next_ra_size((u32)(hole - index + request), most);
+		file->ra_async_size = file->ra_size;
+		return true;
+	}
+	if (index && request <= most && !follows_last_read(file, index)) {
+		u64 history = history_pages(mapping, index, most);
+
+		if (history <= request)
+			return false;
+		if (history >= index)
+			history *= 2; /* from the start of the file on */
+		file->ra_start = index;
+		file->ra_size = (u32)min(history + request, (u64)most);
+		file->ra_async_size = 1;
+		return true;
+	}
+	file->ra_start = index;
+	file->ra_size = init_ra_size(request, most);
+	file->ra_async_size =
+		file->ra_size > request ? file->ra_size - (u32)request : file->ra_size;
+	return true;
+}
+
+static void ondemand_readahead(struct rcl *m, struct file *file, u64 index, bool marker,
+			       u64 request)
+{
+	u32 most = file->ra_pages;
+
+	/* A request beyond the window may be as large as the device takes at once. */
+	if (request > most && IO_PAGES > most)
+		most = (u32)min(request, (u64)IO_PAGES);
+	if (!choose_window(file, index, marker, request, most)) {
+		if (!marker)
+			read_window(m, file->mapping, index, request, 0);
+		return;
+	}
+	if (index == file->ra_start && file->ra_size == file->ra_async_size) {
+		u32 add = next_ra_size(file->ra_size, most);
+
+		if (file->ra_size + add <= most) {
+			file->ra_async_size = add;
+			file->ra_size += add;
+		} else {
+			file->ra_size = most;
+			file->ra_async_size = most >> 1;
+		}
+	}
+	rcl_page_cache_ra_window(m, file);
+}
+
+void rcl_page_cache_sync_ra(struct rcl *m, struct file *file, u64 index, u64 req_count)
+{
+	/* Readahead off still means reading: the page that is needed. */
+	if (!file->ra_pages)
+		rcl_page_cache_force_ra(m, file, index, 1);
+	else if (file->random)
+		rcl_page_cache_force_ra(m, file, index, req_count);
+	else
+		ondemand_readahead(m, file, index, false, req_count);
+}
+
+void rcl_page_cache_async_ra(struct rcl *m, struct file *file, struct folio *f, u64 index,
+			     u64 req_count)
+{
+	/* Under writeback the bit means something else. */
+	if (!file->ra_pages || folio_test(f, PG_writeback))
+		return;
+	folio_clear(f, PG_readahead_);
+	ondemand_readahead(m, file, index, true, req_count);
+}
