@@ -37,7 +37,6 @@ struct rcl_machine_config {
 	u32 nr_cpus, nr_nodes;
 	struct rcl_node_layout nodes[MAX_NODES];
 	struct tunables tunables;
-	u64 min_mapping_pages; /* 0 */
 };
 
 struct rcl {
@@ -59,6 +58,7 @@ struct rcl {
 	struct spinlock tasks_lock;
 	struct list_head tasks;	      /* g */
 	u32 next_task_id;	      /* g */
+	struct list_head mappings;    /* g: every mapping, through mapping->link */
 	bool stopping;		      /* A: the machine's own tasks must end */
 
 	struct kmem_cache *radix_node_cache, *buffer_head_cache; /* c */

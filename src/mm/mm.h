@@ -4,17 +4,20 @@
  * Linux 6.1 mm/memory.c, mm/rmap.c, mm/mlock.c, mm/madvise.c).
  *
  * A page-table entry is one 64-bit word:
- *   present:  bit 0 set; bit 1 writable; bit 5 accessed; bit 6 dirty; bits 12..43 frame;
- *             bits 48..63 pins (host)
- *   swapped:  bit 0 clear, bit 2 set; bits 3..61 the swap entry << 3 is not used: entry in the
- *             remaining 64-3 bits (type and offset packed, see pte_swap)
- *   none:     0
+ *
+ *   none      0
+ *   present   bit 0 set; bit 1 writable; bit 5 accessed; bit 6 dirty; bit 9 the shared zero page;
+ *             bits 12..43 frame; bits 48..63 pins (host)
+ *   swapped   bit 0 clear, bit 2 set; bits 3..7 swap area; bits 8..57 offset in it
+ *
+ * Field legend:  w mm->lock held for writing   p page_table_lock   c constant   A atomic
  */
 #ifndef RCL_MM_MM_H
 #define RCL_MM_MM_H
 
 #include "mm/filemap.h"
 #include "mm/swap.h"
+#include "mm/workingset.h"
 
 typedef u64 pte_t;
 #define PTE_PRESENT  (1ull << 0)
@@ -22,6 +25,7 @@ typedef u64 pte_t;
 #define PTE_SWAP     (1ull << 2)
 #define PTE_ACCESSED (1ull << 5)
 #define PTE_DIRTY    (1ull << 6)
+#define PTE_ZERO     (1ull << 9)
 #define PTE_PFN_SHIFT 12
 
 static inline bool pte_present(pte_t p)
@@ -81,21 +85,20 @@ struct vma {
 	u64 pgoff;	   /* file page of `start` */
 	struct anon_vma *anon_vma;
 	struct list_head rmap_link; /* mapping->i_mmap or anon_vma->vmas */
-	struct list_head link;	    /* mm->vmas, by address */
 };
 
 struct mm {
-	struct rcl *m;
-	struct memcg *memcg;
-	u32 lock;		/* wait word of the sleeping layout lock */
+	struct rcl *m;		/* c */
+	struct memcg *memcg;	/* c: pays for page tables; NULL = root */
+	u32 lock;		/* sleeping reader-writer lock of the layout (mm_lock.h) */
+	u32 nr_vmas, cap_vmas;	/* w */
+	struct vma **vmas;	/* w: by address */
 	struct spinlock page_table_lock;
-	struct list_head vmas;
-	struct vma *last_vma;	/* cache of the last look-up */
-	struct page_table *pgd;
-	u64 table_vpn;		/* cache: vpn >> 9 of `table`, or ~0 */
+	struct page_table *pgd; /* c */
+	u64 table_vpn;		/* p: vpn >> 9 of `table`, or ~0: the last table looked up */
 	struct page_table *table;
-	s64 anon_rss, file_rss, swap_ents, table_pages;
-	bool dead;		/* reaped */
+	s64 anon_rss, file_rss, swap_ents, table_pages; /* A */
+	bool dead;		/* reaped: nothing is mapped any more, nothing may be */
 };
 
 int rcl_mm_create(struct rcl *m, struct memcg *memcg, struct mm **out);
@@ -122,7 +125,6 @@ static inline pte_t *rcl_pte_fast(struct mm *mm, u64 vpn)
 		return &mm->table->e[vpn & 511];
 	return rcl_pte_lookup(mm, vpn);
 }
-int rcl_touch_slow(struct rcl *m, struct mm *mm, u64 vpn, bool write, bool exec);
 static inline int rcl_touch(struct rcl *m, struct mm *mm, u64 vpn, bool write)
 {
 	pte_t *p = rcl_pte_fast(mm, vpn);
@@ -131,7 +133,7 @@ static inline int rcl_touch(struct rcl *m, struct mm *mm, u64 vpn, bool write)
 		*p |= PTE_ACCESSED | (write ? PTE_DIRTY : 0);
 		return 0;
 	}
-	return rcl_touch_slow(m, mm, vpn, write, false);
+	return rcl_handle_fault(m, mm, vpn, write, false);
 }
 
 /* Reverse mapping (rmap.c). The folio is locked except where said. */
@@ -147,7 +149,19 @@ void rcl_folio_add_anon_rmap(struct rcl *m, struct folio *f, struct vma *vma, u6
 void rcl_folio_add_file_rmap(struct rcl *m, struct folio *f, struct vma *vma);
 void rcl_folio_remove_rmap(struct rcl *m, struct folio *f, struct vma *vma);
 
-/* Free everything the address space holds (OOM reaper, exit). */
+/* An anonymous or file page that is new in a locked vma: straight to the unevictable list. */
+void rcl_mlock_new_folio(struct rcl *m, struct folio *f);
+
+/* The vma that holds vpn, or NULL. mm->lock held. */
+struct vma *rcl_find_vma(struct mm *mm, u64 vpn);
+/* Split at the borders and change flags of all vmas in the range; -ENOMEM if it has holes. */
+int rcl_vma_set_flags(struct mm *mm, u64 start, u64 end, u32 set, u32 clear);
+/* Unmap the pages of [start, end) in one vma; page tables stay. mm->lock held. */
+void rcl_zap_range(struct rcl *m, struct vma *vma, u64 start, u64 end);
+/* The entry for vpn, with its tables allocated and charged; NULL when out of memory. May wait. */
+pte_t *rcl_pte_alloc(struct rcl *m, struct mm *mm, u64 vpn);
+
+/* Unmap everything the address space holds; nothing can be mapped again (OOM reaper). */
 void rcl_mm_reap(struct rcl *m, struct mm *mm);
 int rcl_mm_init(struct rcl *m);
 void rcl_mm_exit(struct rcl *m);

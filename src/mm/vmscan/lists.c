@@ -237,3 +237,34 @@ void rcl_shrink_active_list(struct rcl *m, u64 nr_to_scan, struct lruvec *lv,
 	rcl_count_memcg_events(lv->memcg, PGDEACTIVATE, nr_deactivate);
 	free_list(m, &freeable);
 }
+
+u64 rcl_reclaim_pages(struct rcl *m, struct list_head *folios)
+{
+	struct scan_control sc = {.gfp = GFP_KERNEL, .may_writepage = true, .may_unmap = true,
+				  .may_swap = true};
+	struct task *t = rcl_current(m);
+	u32 was_memalloc = t->flags & PF_MEMALLOC;
+	u64 freed = 0;
+
+	t->flags |= PF_MEMALLOC;
+	while (!list_empty(folios)) {
+		struct node *nd =
+			folio_node(m, list_first_entry(folios, struct folio, lru));
+		struct list_head batch;
+		struct reclaim_stat stat;
+		struct folio *f, *next;
+
+		list_init(&batch);
+		list_for_each_safe(f, next, folios, lru)
+			if (folio_node(m, f) == nd)
+				list_move(&f->lru, &batch);
+		freed += rcl_shrink_folio_list(m, &batch, nd, &sc, &stat, true);
+		while (!list_empty(&batch)) {
+			f = list_last_entry(&batch, struct folio, lru);
+			list_del(&f->lru);
+			rcl_folio_putback_lru(m, f);
+		}
+	}
+	t->flags = (t->flags & ~PF_MEMALLOC) | was_memalloc;
+	return freed;
+}

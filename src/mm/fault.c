@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page faults: what happens when a task touches a page that its page table does not give it.
+ *
+ *   entry      vma         access   what
+ *   none       anonymous   read     map the shared zero page, read-only; nothing is charged
+ *   none       anonymous   write    a new zeroed page, writable and dirty
+ *   none       file        read     map what is cached around the address (fault-around); if that
+ *                                   missed it, get the page from the file, map it read-only
+ *   none       file        write    get the page, tell the filesystem (buffers, dirty), map writable
+ *   swapped    anonymous   any      find or read the page; map it, writable only for a write
+ *   read-only  anonymous   write    ours alone: make it writable (reuse); the zero page: a new page
+ *   read-only  file        write    tell the filesystem, make it writable
+ *   allowed                         set accessed (and dirty)
+ *
+ * Every new mapping starts out accessed, those of fault-around too: the first look of reclaim will
+ * find them "referenced", which is why it takes a second one to be activated.
+ *
+ * Counting: PGFAULT at every entry. A fault on a file page that is not there counts PGMAJFAULT,
+ * waits without mm->lock, and starts over, counting PGFAULT again. A swap fault waits inside and
+ * counts PGMAJFAULT only if it had to read.
+ *
+ * After a read fault a swapped-in page keeps its slot (clean copy, may be dropped without a write);
+ * after a write fault the slot is given up if nobody else can be using the page, which includes
+ * this CPU's own batches: they are drained first.
+ *
+ * All waiting (allocation, charge, I/O) happens without page_table_lock, so each path looks at the
+ * entry again before it sets it; if another thread was faster, the new page is dropped.
+ *
+ * Returns 0 when the access may proceed, else a negative errno (mm.h).
+ */
+#include "mm/machine.h"
+#include "mm/mm.h"
+#include "mm/mm_lock.h"
+#include "mm/writeback.h"
+
+struct fault {
+	struct rcl *m;
+	struct mm *mm;
+	struct vma *vma;
+	u64 vpn;
+	bool write, exec;
+	bool tried; /* this attempt repeats one that released mm->lock to wait */
+};
+
+/* Outcomes of one attempt besides 0 and errors: start over; start over, mm->lock is released. */
+#define FAULT_RETRY    1
+#define FAULT_UNLOCKED 2
+
+static void count_fault(struct fault *ft, enum vm_event_item item)
+{
+	count_vm_event(ft->m, item);
+	if (ft->mm->memcg)
+		rcl_count_memcg_events(ft->mm->memcg, item, 1);
+}
+
+/* Install `val` if the entry still is `old`; page_table_lock is taken here and kept on success. */
+static pte_t *lock_pte(struct fault *ft, pte_t old)
+{
+	pte_t *pte;
+
+	spin_lock(&ft->mm->page_table_lock);
+	pte = rcl_pte_fast(ft->mm, ft->vpn);
+	if (likely(pte && *pte == old && !ft->mm->dead))
+		return pte;
+	spin_unlock(&ft->mm->page_table_lock);
+	return NULL;
+}
+
+static void add_to_lru(struct fault *ft, struct folio *f)
+{
+	if (unlikely(ft->vma->flags & VM_LOCKED))
+		rcl_mlock_new_folio(ft->m, f);
+	else
+		rcl_folio_add_lru(ft->m, f);
+}
+
+/* ---- anonymous memory -------------------------------------------------------------------- */
+
+static int map_zero_page(struct fault *ft)
+{
+	pte_t *pte = rcl_pte_alloc(ft->m, ft->mm, ft->vpn);
+
+	if (!pte)
+		return -ENOMEM;
+	pte = lock_pte(ft, 0);
+	if (pte) {
+		*pte = pte_make(0, PTE_ZERO | PTE_ACCESSED);
+		spin_unlock(&ft->mm->page_table_lock);
+	}
+	return 0;
+}
+
+/* A new zeroed page in place of `old` (nothing, or the zero page). */
+static int map_new_page(struct fault *ft, pte_t old)
+{
+	struct rcl *m = ft->m;
+	struct folio *f;
+	pte_t *pte;
+
+	if (!rcl_pte_alloc(m, ft->mm, ft->vpn))
+		return -ENOMEM;
+	f = rcl_alloc_pages(m, GFP_HIGHUSER_MOVABLE | __GFP_ZERO, 0);
+	if (!f)
+		return -ENOMEM;
+	if (rcl_memcg_charge(m, f, ft->mm->memcg, GFP_KERNEL)) {
+		folio_put(m, f);
+		return -ENOMEM;
+	}
+	rcl_work(m, WORK_ZERO);
+	if (m->plat->has_data)
+		m->plat->ops->page_zero(m->plat, f);
+	folio_set(f, PG_uptodate);
+	folio_set(f, PG_swapbacked);
+	pte = lock_pte(ft, old);
+	if (!pte) {
+		folio_put(m, f);
+		return 0;
+	}
+	rcl_folio_add_anon_rmap(m, f, ft->vma, ft->vpn);
+	folio_get(f); /* the mapping's; ours goes when the folio is on its way to the LRU */
+	*pte = pte_make(folio_pfn(m, f), PTE_WRITE | PTE_DIRTY | PTE_ACCESSED);
+	spin_unlock(&ft->mm->page_table_lock);
+	add_to_lru(ft, f);
+	folio_put(m, f);
+	return 0;
+}
+
+static bool should_free_swap(struct fault *ft, struct folio *f)
+{
+	if (!folio_test(f, PG_swapcache))
+		return false;
+	if (rcl_memcg_swap_full(ft->m, f) || ft->vma->flags & VM_LOCKED ||
+	    folio_test(f, PG_mlocked))
+		return true;
+	/* Written: the copy in swap is worthless. Only the cache and we hold it: nobody waits. */
+	return ft->write && folio_ref_count(f) == 2;
+}
+
+static int swap_fault(struct fault *ft, pte_t old)
+{
+	struct rcl *m = ft->m;
+	swp_entry_t entry = pte_swap(old);
+	struct folio *f = rcl_swap_cache_get_folio(m, entry);
+	u64 bits = PTE_ACCESSED;
+	int err = 0;
+	pte_t *pte;
+
+	if (!f) {
+		f = rcl_swapin_readahead(m, entry, GFP_HIGHUSER_MOVABLE, &err);
+		if (!f) {
+			/* Perhaps somebody else mapped it, and freed the slot, meanwhile. */
+			pte = rcl_pte_fast(ft->mm, ft->vpn);
+			return pte && *pte == old && !ft->mm->dead ? (err ? err : FAULT_RETRY) : 0;
+		}
+		count_fault(ft, PGMAJFAULT);
+	}
+	folio_lock(m, f);
+	if (!folio_test(f, PG_swapcache) || f->private_ != entry)
+		goto out;
+	/* References held by this CPU's batch would make the page look shared. */
+	if (ft->write && !folio_test(f, PG_lru))
+		rcl_lru_add_drain(m);
+	if (!folio_test(f, PG_uptodate)) {
+		err = -EIO;
+		goto out;
+	}
+	pte = lock_pte(ft, old);
+	if (!pte)
+		goto out;
+	rcl_swap_free(m, entry);
+	if (should_free_swap(ft, f))
+		rcl_folio_free_swap(m, f);
+	shared_add(&ft->mm->swap_ents, -1, m->threaded);
+	if (ft->write)
+		bits |= PTE_WRITE | PTE_DIRTY;
+	rcl_folio_add_anon_rmap(m, f, ft->vma, ft->vpn);
+	*pte = pte_make(folio_pfn(m, f), bits);
+	spin_unlock(&ft->mm->page_table_lock);
+	if (unlikely(ft->vma->flags & VM_LOCKED))
+		rcl_mlock_folio(m, f);
+	folio_unlock(m, f);
+	return 0; /* our reference is the mapping's now */
+out:
+	folio_unlock(m, f);
+	folio_put(m, f);
+	return err;
+}
+
+/* ---- file memory ------------------------------------------------------------------------- */
+
+/*
+ * Map every page of the aligned window around the fault that is cached, uptodate and idle. True if
+ * that included the faulting page.
+ */
+static bool fault_around(struct fault *ft)
+{
+	struct rcl *m = ft->m;
+	struct vma *vma = ft->vma;
+	struct mapping *mapping = vma->file->mapping;
+	u64 nr = (u64)m->tun.fault_around_bytes >> PAGE_SHIFT;
+	u64 start = max(ft->vpn & ~(nr - 1), vma->start);
+	u64 end = min(min(start + nr, vma->end), (ft->vpn | (PTRS_PER_TABLE - 1)) + 1);
+	u64 index = vma->pgoff + start - vma->start, last = vma->pgoff + end - 1 - vma->start;
+	u32 mmap_miss = vma->file->mmap_miss;
+	bool hit = false;
+
+	if (!mapping->size)
+		return false;
+	last = min(last, mapping->size - 1);
+	for (; index <= last; index++) {
+		struct folio *f = rcl_radix_next(mapping, &index, last);
+		u64 vpn = vma->start + index - vma->pgoff;
+		pte_t *pte;
+
+		if (!f || index > last)
+			break;
+		if (entry_is_shadow(f) || folio_test(f, PG_locked) || !folio_try_get(f))
+			continue;
+		if (!folio_test(f, PG_uptodate) || folio_test(f, PG_readahead_) ||
+		    !folio_trylock(f))
+			goto skip;
+		if (f->mapping != mapping || f->index != index || !folio_test(f, PG_uptodate))
+			goto unlock;
+		if (mmap_miss)
+			mmap_miss--;
+		spin_lock(&ft->mm->page_table_lock);
+		pte = rcl_pte_fast(ft->mm, vpn);
+		if (*pte || ft->mm->dead) {
+			spin_unlock(&ft->mm->page_table_lock);
+			goto unlock;
+		}
+		rcl_folio_add_file_rmap(m, f, vma);
+		*pte = pte_make(folio_pfn(m, f), PTE_ACCESSED);
+		spin_unlock(&ft->mm->page_table_lock);
+		hit |= vpn == ft->vpn;
+		folio_unlock(m, f);
+		continue; /* the reference stays with the mapping */
+unlock:
+		folio_unlock(m, f);
+skip:
+		folio_put(m, f);
+	}
+	vma->file->mmap_miss = mmap_miss;
+	return hit;
+}
+
+/*
+ * The task is about to write to a shared file page: let the filesystem prepare (buffers) and mark
+ * it dirty. The folio is locked and stays so; false if it was truncated meanwhile.
+ */
+static int make_file_page_writable(struct fault *ft, struct folio *f)
+{
+	struct rcl *m = ft->m;
+
+	if (f->mapping != ft->vma->file->mapping)
+		return -EAGAIN;
+	if (f->mapping->flags & MAPPING_BUFFERS && !folio_needs_release(f)) {
+		int err = rcl_folio_create_buffers(m, f);
+
+		if (err)
+			return err;
+	}
+	rcl_folio_mark_dirty(m, f);
+	return 0;
+}
+
+static int file_fault(struct fault *ft)
+{
+	struct rcl *m = ft->m;
+	struct vma *vma = ft->vma;
+	u64 index = vma->pgoff + ft->vpn - vma->start, bits = PTE_ACCESSED;
+	bool major = false, retry = ft->tried;
+	struct folio *f;
+	int err = 0;
+	pte_t *pte;
+
+	if (!rcl_pte_alloc(m, ft->mm, ft->vpn))
+		return -ENOMEM;
+	if (!ft->write && m->tun.fault_around_bytes > (s64)PAGE_SIZE && fault_around(ft))
+		return 0;
+	f = rcl_filemap_fault(m, vma, vma->file, index, ft->exec, &major, &retry, &err);
+	if (!f)
+		return err ? err : FAULT_UNLOCKED;
+	if (ft->write) {
+		err = make_file_page_writable(ft, f);
+		if (err) {
+			folio_unlock(m, f);
+			folio_put(m, f);
+			return err == -EAGAIN ? FAULT_RETRY : err;
+		}
+		bits |= PTE_WRITE | PTE_DIRTY;
+	}
+	pte = lock_pte(ft, 0);
+	if (pte) {
+		rcl_folio_add_file_rmap(m, f, vma);
+		*pte = pte_make(folio_pfn(m, f), bits);
+		spin_unlock(&ft->mm->page_table_lock);
+	}
+	folio_unlock(m, f);
+	if (!pte)
+		folio_put(m, f);
+	if (ft->write)
+		rcl_balance_dirty_pages(m, vma->file->mapping);
+	return 0;
+}
+
+/* ---- write to a read-only entry ---------------------------------------------------------- */
+
+static int write_protect_fault(struct fault *ft, pte_t old)
+{
+	struct rcl *m = ft->m;
+	struct folio *f;
+	pte_t *pte;
+	int err;
+
+	if (old & PTE_ZERO)
+		return map_new_page(ft, old);
+	f = pfn_folio(m, pte_pfn(old));
+	pte = lock_pte(ft, old);
+	if (!pte)
+		return 0;
+	if (folio_is_anon(f)) {
+		/* Nobody else ever maps our anonymous pages: it is ours to write. */
+		*pte |= PTE_WRITE | PTE_DIRTY | PTE_ACCESSED;
+		spin_unlock(&ft->mm->page_table_lock);
+		count_vm_event(m, PGREUSE);
+		return 0;
+	}
+	folio_get(f);
+	spin_unlock(&ft->mm->page_table_lock);
+	folio_lock(m, f);
+	err = make_file_page_writable(ft, f);
+	if (!err) {
+		pte = lock_pte(ft, old);
+		if (pte) {
+			*pte |= PTE_WRITE | PTE_DIRTY | PTE_ACCESSED;
+			spin_unlock(&ft->mm->page_table_lock);
+			count_vm_event(m, PGREUSE);
+		}
+	}
+	folio_unlock(m, f);
+	folio_put(m, f);
+	if (err == -EAGAIN)
+		return FAULT_RETRY;
+	rcl_balance_dirty_pages(m, ft->vma->file->mapping);
+	return err;
+}
+
+static int try_fault(struct fault *ft)
+{
+	pte_t *pte = rcl_pte_fast(ft->mm, ft->vpn);
+	pte_t old = pte ? *pte : 0;
+
+	if (!old) {
+		if (ft->vma->file)
+			return file_fault(ft);
+		return ft->write ? map_new_page(ft, 0) : map_zero_page(ft);
+	}
+	if (!pte_present(old))
+		return swap_fault(ft, old);
+	if (ft->write && !(old & PTE_WRITE))
+		return write_protect_fault(ft, old);
+	spin_lock(&ft->mm->page_table_lock);
+	if (*pte == old)
+		*pte |= PTE_ACCESSED | (ft->write ? PTE_DIRTY : 0);
+	spin_unlock(&ft->mm->page_table_lock);
+	return 0;
+}
+
+static int check_access(struct vma *vma, bool write, bool exec)
+{
+	if (!vma)
+		return -EFAULT;
+	if (write && !(vma->flags & VM_WRITE))
+		return -EACCES;
+	if (exec && !(vma->flags & VM_EXEC))
+		return -EACCES;
+	return 0;
+}
+
+int rcl_handle_fault(struct rcl *m, struct mm *mm, u64 vpn, bool write, bool exec)
+{
+	struct fault ft = {.m = m, .mm = mm, .vpn = vpn, .write = write, .exec = exec};
+	u64 need = PTE_PRESENT | (write ? PTE_WRITE : 0);
+	int err;
+
+	/* The page can be reclaimed again before the access gets to use it: see it there. */
+	for (;;) {
+		pte_t *pte;
+
+		if (unlikely(fatal_signal_pending(rcl_current(m))))
+			return -EINTR;
+		rcl_work(m, WORK_FAULT);
+		mmap_read_lock(m, mm);
+		ft.vma = rcl_find_vma(mm, vpn);
+		err = check_access(ft.vma, write, exec);
+		if (!err && mm->dead)
+			err = -EINTR;
+		if (!err) {
+			count_fault(&ft, PGFAULT);
+			err = try_fault(&ft);
+		}
+		ft.tried = err == FAULT_UNLOCKED;
+		if (!ft.tried)
+			mmap_unlock(m, mm);
+		if (err < 0)
+			break;
+		pte = rcl_pte_fast(mm, vpn);
+		if (err == 0 && pte && (*pte & need) == need)
+			return 0;
+	}
+	if (err == -ENOMEM && fatal_signal_pending(rcl_current(m)))
+		return -EINTR;
+	return err;
+}

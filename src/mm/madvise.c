@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Unmapping, and advice about a range of memory.
+ *
+ *   zap          entries go; dirty bits move to file pages; a file page that was accessed counts as
+ *                used; swap slots lose a user
+ *   DONTNEED     zap: anonymous content is gone, file content can be read again
+ *   FREE         anonymous pages become lazyfree: clean, old, on the inactive file list; a write
+ *                before reclaim finds them makes them ordinary again. Swapped ones are dropped.
+ *   COLD         accessed bits cleared, pages moved to their inactive list
+ *   PAGEOUT      reclaimed now, whatever their age
+ *   WILLNEED     file pages are read ahead; swapped pages are read into the swap cache
+ *   RANDOM, SEQUENTIAL, NORMAL   how faults read ahead, and whether accesses count
+ *
+ * Locking: zap takes page_table_lock page by page, since dropping a page may take other locks.
+ */
+#include "mm/machine.h"
+#include "mm/mm.h"
+#include "mm/mm_lock.h"
+#include "mm/vmscan.h"
+#include "mm/writeback.h"
+
+static void zap_page(struct rcl *m, struct vma *vma, pte_t old)
+{
+	struct folio *f = pfn_folio(m, pte_pfn(old));
+
+	if (!folio_is_anon(f)) {
+		if (old & PTE_DIRTY)
+			rcl_folio_mark_dirty(m, f);
+		if (old & PTE_ACCESSED && !(vma->flags & VM_SEQ_READ))
+			rcl_folio_mark_accessed(m, f);
+	}
+	rcl_folio_remove_rmap(m, f, vma);
+	/* The last mapping of an anonymous page that reclaim has not taken: its slot goes with it. */
+	if (folio_is_anon(f) && folio_test(f, PG_swapcache) && folio_trylock(f)) {
+		rcl_folio_free_swap(m, f);
+		folio_unlock(m, f);
+	}
+	folio_put(m, f);
+}
+
+void rcl_zap_range(struct rcl *m, struct vma *vma, u64 start, u64 end)
+{
+	struct mm *mm = vma->mm;
+
+	for (u64 vpn = start; vpn < end; vpn++) {
+		pte_t *pte, old;
+
+		spin_lock(&mm->page_table_lock);
+		pte = rcl_pte_fast(mm, vpn);
+		old = pte ? *pte : 0;
+		if (old)
+			*pte = 0;
+		spin_unlock(&mm->page_table_lock);
+		if (!pte) {
+			vpn |= PTRS_PER_TABLE - 1;
+			continue;
+		}
+		if (pte_is_swap(old)) {
+			shared_add(&mm->swap_ents, -1, m->threaded);
+			rcl_free_swap_and_cache(m, pte_swap(old));
+		} else if (pte_present(old) && !(old & PTE_ZERO)) {
+			zap_page(m, vma, old);
+		}
+	}
+}
+
+/* Make one page lazyfree. Shared, locked or pinned pages are left alone. */
+static void free_lazily(struct rcl *m, struct vma *vma, u64 vpn)
+{
+	struct mm *mm = vma->mm;
+	pte_t *pte, old;
+	struct folio *f;
+
+	spin_lock(&mm->page_table_lock);
+	pte = rcl_pte_fast(mm, vpn);
+	old = pte ? *pte : 0;
+	if (pte_is_swap(old))
+		*pte = 0;
+	if (!pte_present(old) || old & PTE_ZERO) {
+		spin_unlock(&mm->page_table_lock);
+		if (pte_is_swap(old)) {
+			shared_add(&mm->swap_ents, -1, m->threaded);
+			rcl_free_swap_and_cache(m, pte_swap(old));
+		}
+		return;
+	}
+	f = pfn_folio(m, pte_pfn(old));
+	folio_get(f);
+	if (folio_test(f, PG_swapcache) || folio_test(f, PG_dirty)) {
+		bool keep = f->mapcount != 1 || !folio_trylock(f);
+
+		if (!keep) {
+			keep = folio_test(f, PG_swapcache) && !rcl_folio_free_swap(m, f);
+			if (!keep)
+				folio_clear(f, PG_dirty);
+			folio_unlock(m, f);
+		}
+		if (keep) {
+			spin_unlock(&mm->page_table_lock);
+			folio_put(m, f);
+			return;
+		}
+	}
+	*pte &= ~(PTE_ACCESSED | PTE_DIRTY);
+	spin_unlock(&mm->page_table_lock);
+	rcl_folio_mark_lazyfree(m, f);
+	folio_put(m, f);
+}
+
+/* COLD and PAGEOUT; the latter collects isolated pages on `pageout`. */
+static void make_cold(struct rcl *m, struct vma *vma, u64 vpn, struct list_head *pageout)
+{
+	struct mm *mm = vma->mm;
+	struct folio *f;
+	pte_t *pte;
+
+	spin_lock(&mm->page_table_lock);
+	pte = rcl_pte_fast(mm, vpn);
+	if (!pte || !pte_present(*pte) || *pte & PTE_ZERO) {
+		spin_unlock(&mm->page_table_lock);
+		return;
+	}
+	f = pfn_folio(m, pte_pfn(*pte));
+	folio_get(f);
+	if (f->mapcount == 1) {
+		*pte &= ~PTE_ACCESSED;
+		folio_clear(f, PG_referenced);
+	}
+	spin_unlock(&mm->page_table_lock);
+	if (f->mapcount == 1) {
+		if (!pageout)
+			rcl_folio_deactivate(m, f);
+		else if (!folio_test(f, PG_unevictable) && !rcl_folio_isolate_lru(m, f))
+			list_add(&f->lru, pageout);
+	}
+	folio_put(m, f);
+}
+
+static void read_swapped(struct rcl *m, struct vma *vma, u64 vpn)
+{
+	pte_t *pte = rcl_pte_fast(vma->mm, vpn);
+	struct folio *f = NULL;
+	int err = 0;
+
+	if (pte && pte_is_swap(*pte))
+		f = rcl_swapin_readahead(m, pte_swap(*pte), GFP_HIGHUSER_MOVABLE, &err);
+	if (f)
+		folio_put(m, f);
+}
+
+static int advise_vma(struct rcl *m, struct vma *vma, u64 start, u64 end, enum rcl_madvice advice)
+{
+	struct list_head pageout;
+
+	if (vma->flags & VM_LOCKED && (advice == RCL_MADV_DONTNEED || advice == RCL_MADV_FREE ||
+				       advice == RCL_MADV_COLD || advice == RCL_MADV_PAGEOUT))
+		return -EINVAL;
+	if (advice == RCL_MADV_FREE && vma->file)
+		return -EINVAL;
+	if (advice == RCL_MADV_WILLNEED && vma->file)
+		return rcl_file_advise(m, vma->file, vma->pgoff + start - vma->start, end - start,
+				       RCL_FADV_WILLNEED);
+	if (advice == RCL_MADV_DONTNEED) {
+		rcl_zap_range(m, vma, start, end);
+		return 0;
+	}
+	rcl_lru_add_drain(m);
+	list_init(&pageout);
+	for (u64 vpn = start; vpn < end; vpn++) {
+		if (!rcl_pte_fast(vma->mm, vpn)) {
+			vpn |= PTRS_PER_TABLE - 1;
+			continue;
+		}
+		switch (advice) {
+		case RCL_MADV_FREE:
+			free_lazily(m, vma, vpn);
+			break;
+		case RCL_MADV_COLD:
+			make_cold(m, vma, vpn, NULL);
+			break;
+		case RCL_MADV_PAGEOUT:
+			make_cold(m, vma, vpn, &pageout);
+			break;
+		default:
+			read_swapped(m, vma, vpn);
+		}
+		rcl_poll(m);
+	}
+	rcl_reclaim_pages(m, &pageout);
+	return 0;
+}
+
+int rcl_madvise(struct rcl *m, struct mm *mm, u64 start, u64 pages, enum rcl_madvice advice)
+{
+	u64 end = start + pages;
+	int err = 0;
+
+	if (!pages || end < start)
+		return -EINVAL;
+	if (advice == RCL_MADV_NORMAL || advice == RCL_MADV_RANDOM || advice == RCL_MADV_SEQUENTIAL) {
+		u32 set = advice == RCL_MADV_RANDOM	  ? VM_RAND_READ
+			  : advice == RCL_MADV_SEQUENTIAL ? VM_SEQ_READ
+							  : 0;
+
+		mmap_write_lock(m, mm);
+		err = rcl_vma_set_flags(mm, start, end, set, (VM_RAND_READ | VM_SEQ_READ) & ~set);
+		mmap_unlock(m, mm);
+		return err;
+	}
+	mmap_read_lock(m, mm);
+	for (u32 i = 0; !err && i < mm->nr_vmas; i++) {
+		struct vma *vma = mm->vmas[i];
+
+		if (vma->start < end && vma->end > start)
+			err = advise_vma(m, vma, max(start, vma->start), min(end, vma->end), advice);
+	}
+	mmap_unlock(m, mm);
+	return err;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mlock: pages that must not be reclaimed.
+ *
+ * A folio mapped by a VM_LOCKED vma carries PG_mlocked and lives on the unevictable list, where
+ * reclaim never looks. mlock_count counts the locked mappings while it is there; it may undercount
+ * (a folio that reached the list by another way starts at 0), and reclaim puts right a folio that
+ * was let go too early, since it finds the locked vma by reverse mapping.
+ *
+ * Locking: flags are atomic; list moves and mlock_count under lru_lock, with PG_lru as the token.
+ */
+#include "mm/machine.h"
+#include "mm/mm.h"
+#include "mm/mm_lock.h"
+
+bool rcl_folio_evictable(const struct folio *f)
+{
+	u32 v = folio_flags(f);
+
+	if (unlikely(v & BIT(PG_mlocked)))
+		return false;
+	if (v & BIT(PG_anon) || !f->mapping)
+		return true;
+	return !(f->mapping->flags & MAPPING_UNEVICTABLE);
+}
+
+static void set_mlocked(struct rcl *m, struct folio *f)
+{
+	if (folio_test_set(f, PG_mlocked))
+		return;
+	mod_zone_state(folio_zone(m, f), NR_MLOCK, 1);
+	count_vm_event(m, UNEVICTABLE_PGMLOCKED);
+}
+
+static void bump_mlock_count(struct folio *f)
+{
+	if (f->mlock_count < UINT8_MAX)
+		f->mlock_count++;
+}
+
+void rcl_mlock_folio(struct rcl *m, struct folio *f)
+{
+	struct lruvec *lv;
+
+	set_mlocked(m, f);
+	/* Not on a list (in a batch, or isolated): it will find its place when it gets there. */
+	if (!folio_test_clear(f, PG_lru))
+		return;
+	lv = rcl_folio_lruvec(m, f);
+	spin_lock(&lv->lru_lock);
+	if (folio_test(f, PG_unevictable)) {
+		bump_mlock_count(f);
+	} else {
+		rcl_lruvec_del_folio(lv, f);
+		folio_clear(f, PG_active);
+		folio_set(f, PG_unevictable);
+		f->mlock_count = 1;
+		rcl_lruvec_add_folio(lv, f);
+		count_vm_event(m, UNEVICTABLE_PGCULLED);
+	}
+	folio_set(f, PG_lru);
+	spin_unlock(&lv->lru_lock);
+}
+
+void rcl_mlock_new_folio(struct rcl *m, struct folio *f)
+{
+	struct lruvec *lv = rcl_folio_lruvec(m, f);
+
+	set_mlocked(m, f);
+	spin_lock(&lv->lru_lock);
+	folio_clear(f, PG_active);
+	folio_set(f, PG_unevictable);
+	f->mlock_count = 1;
+	rcl_lruvec_add_folio(lv, f);
+	folio_set(f, PG_lru);
+	spin_unlock(&lv->lru_lock);
+	count_vm_event(m, UNEVICTABLE_PGCULLED);
+}
+
+static void clear_mlocked(struct rcl *m, struct folio *f)
+{
+	if (!folio_test_clear(f, PG_mlocked))
+		return;
+	mod_zone_state(folio_zone(m, f), NR_MLOCK, -1);
+	count_vm_event(m, folio_test(f, PG_unevictable) ? UNEVICTABLE_PGMUNLOCKED
+							 : UNEVICTABLE_PGSTRANDED);
+}
+
+void rcl_munlock_folio(struct rcl *m, struct folio *f)
+{
+	struct lruvec *lv;
+
+	if (!folio_test_clear(f, PG_lru)) {
+		clear_mlocked(m, f);
+		return;
+	}
+	lv = rcl_folio_lruvec(m, f);
+	spin_lock(&lv->lru_lock);
+	if (folio_test(f, PG_unevictable)) {
+		if (f->mlock_count)
+			f->mlock_count--;
+		if (f->mlock_count)
+			goto out;
+	}
+	clear_mlocked(m, f);
+	if (folio_test(f, PG_unevictable) && rcl_folio_evictable(f)) {
+		rcl_lruvec_del_folio(lv, f);
+		folio_clear(f, PG_unevictable);
+		rcl_lruvec_add_folio(lv, f);
+		count_vm_event(m, UNEVICTABLE_PGRESCUED);
+	}
+out:
+	folio_set(f, PG_lru);
+	spin_unlock(&lv->lru_lock);
+}
+
+/* Tell every page already mapped in [start, end) of one vma. */
+static void update_mapped(struct rcl *m, struct vma *vma, u64 start, u64 end, bool lock)
+{
+	rcl_lru_add_drain(m);
+	for (u64 vpn = max(start, vma->start); vpn < min(end, vma->end); vpn++) {
+		pte_t *pte = rcl_pte_fast(vma->mm, vpn);
+
+		if (!pte) {
+			vpn |= PTRS_PER_TABLE - 1;
+			continue;
+		}
+		if (!pte_present(*pte) || *pte & PTE_ZERO)
+			continue;
+		if (lock)
+			rcl_mlock_folio(m, pfn_folio(m, pte_pfn(*pte)));
+		else
+			rcl_munlock_folio(m, pfn_folio(m, pte_pfn(*pte)));
+	}
+}
+
+static int set_locked(struct rcl *m, struct mm *mm, u64 start, u64 pages, bool lock)
+{
+	u64 end = start + pages;
+	int err;
+
+	if (!pages || end < start)
+		return -EINVAL;
+	mmap_write_lock(m, mm);
+	err = rcl_vma_set_flags(mm, start, end, lock ? VM_LOCKED : 0, lock ? 0 : VM_LOCKED);
+	for (u32 i = 0; !err && i < mm->nr_vmas; i++)
+		if (mm->vmas[i]->start < end && mm->vmas[i]->end > start)
+			update_mapped(m, mm->vmas[i], start, end, lock);
+	mmap_unlock(m, mm);
+	return err;
+}
+
+int rcl_mlock(struct rcl *m, struct mm *mm, u64 start, u64 pages)
+{
+	int err = set_locked(m, mm, start, pages, true);
+
+	/* Locked memory is there from the start: touch it all, for writing where possible. */
+	for (u64 vpn = start; !err && vpn < start + pages; vpn++) {
+		struct vma *vma;
+		bool write;
+
+		mmap_read_lock(m, mm);
+		vma = rcl_find_vma(mm, vpn);
+		write = vma && vma->flags & VM_WRITE && !(vma->flags & VM_SHARED);
+		mmap_unlock(m, mm);
+		err = rcl_touch(m, mm, vpn, write);
+		rcl_poll(m);
+	}
+	return err;
+}
+
+int rcl_munlock(struct rcl *m, struct mm *mm, u64 start, u64 pages)
+{
+	return set_locked(m, mm, start, pages, false);
+}

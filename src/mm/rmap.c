@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reverse mapping: from a folio to the page-table entries that map it.
+ *
+ * A file folio's mapping lists all vmas of the file; an anonymous folio's anon_vma lists the vma it
+ * was first touched in and what was split from it. Either way the folio's index tells at which
+ * address inside such a vma it would be, and the entry there maps the folio or does not.
+ *
+ * Every mapping holds one reference and one count in mapcount; the first and the last one change
+ * NR_ANON_MAPPED or NR_FILE_MAPPED.
+ *
+ * Rules:
+ *  - referenced: a mapping counts if its accessed bit was set, which is cleared; not in vmas read
+ *    sequentially, whose pages are used once. Under a group's limit only mappings of that group's
+ *    tasks count. A mapping in a locked vma ends the walk and says so.
+ *  - unmap: the dirty bit moves to the folio. Anonymous: the entry becomes a swap entry, one more
+ *    user of the slot. Lazyfree and clean: the entry vanishes; but if it was written again, the
+ *    folio is ordinary anonymous memory once more and stays mapped.
+ *  - mkclean: entries lose dirty and write permission, so that the next write faults and is seen.
+ *
+ * Locking: the list's lock, then page_table_lock of each address space.
+ */
+#include "mm/machine.h"
+#include "mm/mm.h"
+#include "mm/writeback.h"
+
+/* Visits one mapping; false ends the walk. page_table_lock held. */
+typedef bool visit_fn(struct rcl *m, struct folio *f, struct vma *vma, pte_t *pte, void *arg);
+
+static bool visit_vma(struct rcl *m, struct folio *f, struct vma *vma, visit_fn *visit, void *arg)
+{
+	struct mm *mm = vma->mm;
+	u64 vpn = folio_is_anon(f) ? f->index : vma->start + f->index - vma->pgoff;
+	bool go_on = true;
+	pte_t *pte;
+
+	if (!folio_is_anon(f) && f->index < vma->pgoff)
+		return true;
+	if (vpn < vma->start || vpn >= vma->end)
+		return true;
+	rcl_work(m, WORK_RMAP);
+	spin_lock(&mm->page_table_lock);
+	pte = rcl_pte_fast(mm, vpn);
+	if (pte && pte_present(*pte) && !(*pte & PTE_ZERO) && pte_pfn(*pte) == folio_pfn(m, f))
+		go_on = visit(m, f, vma, pte, arg);
+	spin_unlock(&mm->page_table_lock);
+	return go_on;
+}
+
+static void walk(struct rcl *m, struct folio *f, visit_fn *visit, void *arg)
+{
+	bool anon = folio_is_anon(f);
+	struct spinlock *lock = anon ? &f->anon_vma->lock : &f->mapping->i_mmap_lock;
+	struct list_head *vmas = anon ? &f->anon_vma->vmas : &f->mapping->i_mmap;
+	struct vma *vma;
+
+	spin_lock(lock);
+	list_for_each(vma, vmas, rmap_link)
+		if (!visit_vma(m, f, vma, visit, arg))
+			break;
+	spin_unlock(lock);
+}
+
+/* ---- counts ------------------------------------------------------------------------------ */
+
+static s32 mapcount_add(struct folio *f, s32 n)
+{
+	if (likely(!(f->flags & BIT(PG_threaded))))
+		return f->mapcount += n;
+	return __atomic_add_fetch(&f->mapcount, n, __ATOMIC_RELAXED);
+}
+
+void rcl_folio_add_anon_rmap(struct rcl *m, struct folio *f, struct vma *vma, u64 vpn)
+{
+	if (!folio_is_anon(f)) {
+		f->anon_vma = vma->anon_vma;
+		f->index = vpn;
+		folio_set(f, PG_anon);
+	}
+	if (mapcount_add(f, 1) == 1)
+		rcl_mod_folio_state(m, f, NR_ANON_MAPPED, 1);
+	shared_add(&vma->mm->anon_rss, 1, m->threaded);
+}
+
+void rcl_folio_add_file_rmap(struct rcl *m, struct folio *f, struct vma *vma)
+{
+	if (mapcount_add(f, 1) == 1)
+		rcl_mod_folio_state(m, f, NR_FILE_MAPPED, 1);
+	shared_add(&vma->mm->file_rss, 1, m->threaded);
+	if (unlikely(vma->flags & VM_LOCKED))
+		rcl_mlock_folio(m, f);
+}
+
+void rcl_folio_remove_rmap(struct rcl *m, struct folio *f, struct vma *vma)
+{
+	bool anon = folio_is_anon(f);
+
+	RCL_DEBUG_ASSERT(folio_mapped(f));
+	if (mapcount_add(f, -1) == 0)
+		rcl_mod_folio_state(m, f, anon ? NR_ANON_MAPPED : NR_FILE_MAPPED, -1);
+	shared_add(anon ? &vma->mm->anon_rss : &vma->mm->file_rss, -1, m->threaded);
+	if (unlikely(vma->flags & VM_LOCKED))
+		rcl_munlock_folio(m, f);
+}
+
+/* ---- referenced -------------------------------------------------------------------------- */
+
+struct referenced {
+	struct memcg *target;
+	int count;
+	u32 vm_flags;
+	s32 mappings_left;
+};
+
+static bool in_group(const struct memcg *memcg, const struct memcg *root)
+{
+	for (; memcg; memcg = memcg->parent)
+		if (memcg == root)
+			return true;
+	return false;
+}
+
+static bool visit_referenced(struct rcl *m, struct folio *f, struct vma *vma, pte_t *pte,
+			     void *arg)
+{
+	struct referenced *r = arg;
+
+	(void)m;
+	(void)f;
+	if (r->target && !in_group(vma->mm->memcg, r->target))
+		return true;
+	if (vma->flags & VM_LOCKED) {
+		r->vm_flags |= VM_LOCKED;
+		return false;
+	}
+	if (*pte & PTE_ACCESSED) {
+		*pte &= ~PTE_ACCESSED;
+		if (!(vma->flags & VM_SEQ_READ)) {
+			r->count++;
+			r->vm_flags |= vma->flags;
+		}
+	}
+	return --r->mappings_left > 0;
+}
+
+int rcl_folio_referenced(struct rcl *m, struct folio *f, bool is_locked, struct memcg *target,
+			 u32 *vm_flags)
+{
+	struct referenced r = {.target = target, .mappings_left = f->mapcount};
+	bool we_locked = false;
+
+	*vm_flags = 0;
+	if (!folio_mapped(f))
+		return 0;
+	/* An anonymous folio keeps its anon_vma while mapped; a file folio may lose its mapping. */
+	if (!is_locked && !folio_is_anon(f)) {
+		we_locked = folio_trylock(f);
+		if (!we_locked)
+			return 1;
+	}
+	if (f->mapping) {
+		walk(m, f, visit_referenced, &r);
+		if (unlikely(r.vm_flags & VM_LOCKED) && !folio_test(f, PG_mlocked))
+			rcl_mlock_folio(m, f);
+	}
+	if (we_locked)
+		folio_unlock(m, f);
+	*vm_flags = r.vm_flags;
+	return r.count;
+}
+
+/* ---- unmap ------------------------------------------------------------------------------- */
+
+static bool visit_unmap(struct rcl *m, struct folio *f, struct vma *vma, pte_t *pte, void *arg)
+{
+	struct mm *mm = vma->mm;
+	pte_t old = *pte;
+	bool *locked = arg;
+
+	if (vma->flags & VM_LOCKED) {
+		*locked = true;
+		return false;
+	}
+	if (old & PTE_DIRTY)
+		rcl_folio_mark_dirty(m, f);
+	if (!folio_is_anon(f)) {
+		*pte = 0;
+	} else if (folio_test(f, PG_swapbacked)) {
+		if (!folio_test(f, PG_swapcache))
+			return false;
+		rcl_swap_duplicate(m, f->private_);
+		shared_add(&mm->swap_ents, 1, m->threaded);
+		*pte = pte_make_swap(f->private_);
+	} else {
+		/* Lazyfree: may vanish if nobody else holds it and it was not written since. */
+		if (folio_ref_count(f) != 1 + f->mapcount || folio_test(f, PG_dirty)) {
+			folio_set(f, PG_swapbacked);
+			return false;
+		}
+		*pte = 0;
+	}
+	rcl_folio_remove_rmap(m, f, vma);
+	folio_ref_add(f, -1);
+	return folio_mapped(f);
+}
+
+void rcl_try_to_unmap(struct rcl *m, struct folio *f)
+{
+	bool locked = false;
+
+	RCL_DEBUG_ASSERT(folio_test(f, PG_locked));
+	walk(m, f, visit_unmap, &locked);
+	if (unlikely(locked) && !folio_test(f, PG_mlocked))
+		rcl_mlock_folio(m, f);
+}
+
+/* ---- clean ------------------------------------------------------------------------------- */
+
+static bool visit_mkclean(struct rcl *m, struct folio *f, struct vma *vma, pte_t *pte, void *arg)
+{
+	u32 *cleaned = arg;
+
+	(void)m;
+	(void)f;
+	if (vma->flags & VM_SHARED && *pte & (PTE_DIRTY | PTE_WRITE)) {
+		*pte &= ~(PTE_DIRTY | PTE_WRITE);
+		(*cleaned)++;
+	}
+	return true;
+}
+
+u32 rcl_folio_mkclean(struct rcl *m, struct folio *f)
+{
+	u32 cleaned = 0;
+
+	RCL_DEBUG_ASSERT(folio_test(f, PG_locked));
+	if (folio_mapped(f) && !folio_is_anon(f) && f->mapping)
+		walk(m, f, visit_mkclean, &cleaned);
+	return cleaned;
+}
