@@ -22,6 +22,7 @@
  *             look again
  *   advance   after taking one: the next of the run, or a short look ahead
  *   onward    free slot after the position, then from the lowest one up to where the search began
+ *             (and including that, which 6.1 forgets when it could not look there first)
  *
  * The whole request shares a ration of LATENCY_LIMIT steps. When it ends after at least one slot
  * was taken, the search ends too: the next request goes on from there. No time is charged for the
@@ -32,7 +33,7 @@
 struct scan {
 	struct swap_area *a;
 	u64 pos;	  /* the slot in question */
-	u64 base;	  /* where the search began; the wrapped part ends before it */
+	u64 base;	  /* where the search began, and where its wrapped part ends */
 	int ration;	  /* steps left */
 	bool long_search; /* a ration was used up going onward */
 };
@@ -218,7 +219,7 @@ static bool onward(struct scan *s)
 		if (worth_inspecting(a, s->pos))
 			return true;
 	}
-	for (s->pos = a->lowest_bit; s->pos < s->base; s->pos++) {
+	for (s->pos = a->lowest_bit; s->pos <= min(s->base, a->max - 1); s->pos++) {
 		spend(s);
 		if (worth_inspecting(a, s->pos))
 			return true;
@@ -242,7 +243,7 @@ static bool advance(struct scan *s)
 	}
 	if (s->long_search)
 		return false;
-	limit = s->pos < s->base ? s->base : a->highest_bit;
+	limit = s->pos < s->base ? min(s->base, a->max - 1) : a->highest_bit;
 	for (; s->pos <= limit && --s->ration > 0; s->pos++)
 		if (!a->map[s->pos])
 			return true;
