@@ -141,13 +141,13 @@ static int swap_fault(struct fault *ft, pte_t old)
 {
 	struct rcl *m = ft->m;
 	swp_entry_t entry = pte_swap(old);
-	struct folio *f = rcl_swap_cache_get_folio(m, entry);
+	struct folio *f = rcl_swap_cache_get_folio(m, entry, ft->vma, ft->vpn);
 	u64 bits = PTE_ACCESSED;
 	int err = 0;
 	pte_t *pte;
 
 	if (!f) {
-		f = rcl_swapin_readahead(m, entry, GFP_HIGHUSER_MOVABLE, &err);
+		f = rcl_swapin_readahead(m, entry, GFP_HIGHUSER_MOVABLE, ft->vma, ft->vpn, &err);
 		if (!f) {
 			/* Perhaps somebody else mapped it, and freed the slot, meanwhile. */
 			pte = rcl_pte_fast(ft->mm, ft->vpn);

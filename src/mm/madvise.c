@@ -141,10 +141,9 @@ static void read_swapped(struct rcl *m, struct vma *vma, u64 vpn)
 {
 	pte_t *pte = rcl_pte_fast(vma->mm, vpn);
 	struct folio *f = NULL;
-	int err = 0;
 
 	if (pte && pte_is_swap(*pte))
-		f = rcl_swapin_readahead(m, pte_swap(*pte), GFP_HIGHUSER_MOVABLE, &err);
+		f = rcl_read_swap_cache_async(m, pte_swap(*pte), GFP_HIGHUSER_MOVABLE);
 	if (f)
 		folio_put(m, f);
 }

@@ -85,6 +85,7 @@ struct vma {
 	u64 pgoff;	   /* file page of `start` */
 	struct anon_vma *anon_vma;
 	struct list_head rmap_link; /* mapping->i_mmap or anon_vma->vmas */
+	u64 swap_readahead_info;    /* A: swap_state.c */
 };
 
 struct mm {

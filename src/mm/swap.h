@@ -48,14 +48,21 @@ void rcl_free_swap_and_cache(struct rcl *m, swp_entry_t e);
 bool rcl_folio_free_swap(struct rcl *m, struct folio *f);
 u32 rcl_swap_count(struct rcl *m, swp_entry_t e); /* page-table references */
 
-/* The cached folio with a reference, or NULL. */
-struct folio *rcl_swap_cache_get_folio(struct rcl *m, swp_entry_t e);
+/* vma and vpn below: the fault for which a slot is looked up or read; vma NULL when there is none. */
+
+/* The cached folio with a reference, or NULL. A page that readahead brought counts as a hit. */
+struct folio *rcl_swap_cache_get_folio(struct rcl *m, swp_entry_t e, struct vma *vma, u64 vpn);
 /*
- * Read a slot in (with cluster readahead by vm.page-cluster): the folio with a reference, in the
- * swap cache, charged, on the LRU, maybe still locked for I/O. NULL: out of memory, or the slot
- * was freed meanwhile (caller re-checks its pte). *error -ENOMEM when the charge failed.
+ * Read a slot in, with readahead by vm.page-cluster (around the fault's address if no area has seek
+ * cost, else around the slot): the folio with a reference, in the swap cache, charged, on the LRU.
+ * Without readahead it was waited for; else it may still be locked for I/O. NULL with *error
+ * -ENOMEM: no memory for it; NULL with 0: the slot was freed meanwhile (caller re-checks its pte).
+ * vma's mm is locked against changes of its layout; waits.
  */
-struct folio *rcl_swapin_readahead(struct rcl *m, swp_entry_t e, gfp_t gfp, int *error);
+struct folio *rcl_swapin_readahead(struct rcl *m, swp_entry_t e, gfp_t gfp, struct vma *vma,
+				   u64 vpn, int *error);
+/* The same for this slot alone, without waiting for the read (madvise). NULL as above. */
+struct folio *rcl_read_swap_cache_async(struct rcl *m, swp_entry_t e, gfp_t gfp);
 /* Remove a frozen (reference count 0), locked folio from the swap cache, leaving a shadow, and
  * free the slot if no page table refers to it. Used by reclaim. */
 void rcl_delete_from_swap_cache(struct rcl *m, struct folio *f, void *shadow);
@@ -66,7 +73,7 @@ void *rcl_swap_shadow(struct rcl *m, swp_entry_t e);
 /* Write a locked, cleaned-for-io swap-cache folio; unlocks it. 0 (also when the slot turned out
  * unused and the write was skipped). */
 int rcl_swap_writepage(struct rcl *m, struct folio *f);
-/* Start reading a locked swap-cache folio; it is unlocked at the end. sync: do not plug. */
+/* Start reading a locked swap-cache folio; it is unlocked at the end. sync: wait for that. */
 void rcl_swap_readpage(struct rcl *m, struct folio *f, bool sync);
 
 int rcl_swap_init(struct rcl *m);

@@ -103,6 +103,7 @@ struct swap_slots_cache {
 
 struct swap_state {
 	struct swap_area *areas[MAX_SWAPFILES]; /* c once nr_areas covers it */
+	u32 nr_rotate_swap;			/* A: areas with seek cost */
 	u32 nr_areas;				/* A */
 	int least_priority;			/* V */
 	s64 nr_swap_pages;			/* A: slots neither in use nor in a slot cache */
@@ -125,6 +126,11 @@ static inline struct swap_area *swap_area_of(struct rcl *m, swp_entry_t e)
 	RCL_DEBUG_ASSERT(swp_type(e) < s->nr_areas);
 	RCL_DEBUG_ASSERT(swp_offset(e) && swp_offset(e) < s->areas[swp_type(e)]->max);
 	return s->areas[swp_type(e)];
+}
+/* Counts are also read without the lock. */
+static inline void swap_map_set(struct swap_area *a, u64 offset, u16 word)
+{
+	__atomic_store_n(a->map + offset, word, __ATOMIC_RELAXED);
 }
 static inline u32 swap_map_count(u16 word)
 {

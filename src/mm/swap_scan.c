@@ -191,7 +191,7 @@ static enum verdict inspect(struct scan *s, bool have_some)
 	}
 	if (word)
 		return have_some ? ENOUGH : ONWARD;
-	a->map[s->pos] = SWAP_HAS_CACHE;
+	swap_map_set(a, s->pos, SWAP_HAS_CACHE);
 	rcl_swap_cluster_inc(a, s->pos);
 	rcl_swap_range_alloc(a, s->pos);
 	return TAKEN;

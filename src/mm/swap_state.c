@@ -20,15 +20,21 @@
  * put it on the LRU; read. Whoever finds the claim taken but no folio yet sleeps a tick and starts
  * again.
  *
- * Readahead reads an aligned window of slots around the wanted one, on the theory that pages that
- * left together return together. The window doubles up with hits (pages read ahead and then used)
- * to at most 2^page-cluster; without hits it falls, halving at most, to the one page, or two if
- * the wanted slots are neighbours. With a window of one the read is waited for at once.
+ * Readahead has a window that doubles up with hits (pages read ahead and then used) to at most
+ * 2^page-cluster; without hits it falls, halving at most, to the one page, or two if this fault is
+ * next to the last one. With a window of one the read is waited for at once. Where the window lies:
+ *
+ *   some area has seek cost    around the slot, aligned, on the theory that pages that left
+ * together return together, and because neighbours cost no seek. One set of statistics for the
+ * machine else                       around the faulting address: after it when faults go up,
+ * before it when they go down, on both sides otherwise; swapped pages only, within the vma and the
+ * page table. Statistics for each vma
  *
  * The reference keeps the words in trees, one for each 64 MiB of swap, whose nodes are slab objects
  * charged to nobody. Our words are a flat array (faster), but the nodes are allocated and freed
  * as there, because they take frames from a machine that is short of them: see swap_tree_node.
  */
+#include "mm/mm.h"
 #include "mm/page_alloc.h"
 #include "mm/psi.h"
 #include "mm/slab.h"
@@ -179,14 +185,55 @@ struct folio *rcl_swap_cache_lookup(struct rcl *m, swp_entry_t e)
 	}
 }
 
-struct folio *rcl_swap_cache_get_folio(struct rcl *m, swp_entry_t e)
+/*
+ * Statistics of readahead by address, in one word of the vma: the last fault's page, the window
+ * chosen then, the hits since. 0: no fault yet, which starts with some hits to its credit.
+ */
+#define RA_BITS		      6
+#define RA_HITS_MAX	      ((1u << RA_BITS) - 1)
+#define RA_INITIAL	      4
+#define SWAP_RA_ORDER_CEILING 5
+
+struct vma_ra {
+	u64 vpn;
+	u32 win, hits;
+};
+static struct vma_ra vma_ra_load(const struct vma *vma)
+{
+	u64 v = __atomic_load_n(&vma->swap_readahead_info, __ATOMIC_RELAXED);
+
+	if (!v)
+		v = RA_INITIAL;
+	return (struct vma_ra){v >> 2 * RA_BITS, v >> RA_BITS & RA_HITS_MAX, v & RA_HITS_MAX};
+}
+static void vma_ra_store(struct vma *vma, u64 vpn, u32 win, u32 hits)
+{
+	u64 v = vpn << 2 * RA_BITS | win << RA_BITS | hits;
+
+	__atomic_store_n(&vma->swap_readahead_info, v, __ATOMIC_RELAXED);
+}
+static bool use_vma_readahead(struct rcl *m)
+{
+	return !__atomic_load_n(&m->swap->nr_rotate_swap, __ATOMIC_RELAXED);
+}
+
+struct folio *rcl_swap_cache_get_folio(struct rcl *m, swp_entry_t e, struct vma *vma, u64 vpn)
 {
 	struct folio *f = rcl_swap_cache_lookup(m, e);
+	bool by_vma = vma && use_vma_readahead(m), hit;
 
-	if (f && folio_test(f, PG_readahead_) && folio_test_clear(f, PG_readahead_)) {
-		count_vm_event(m, SWAP_RA_HIT);
+	if (!f)
+		return NULL;
+	hit = folio_test(f, PG_readahead_) && folio_test_clear(f, PG_readahead_);
+	if (by_vma) {
+		struct vma_ra ra = vma_ra_load(vma);
+
+		vma_ra_store(vma, vpn, ra.win, min(ra.hits + hit, RA_HITS_MAX));
+	} else if (hit) {
 		shared_add(&m->swap->readahead_hits, 1, m->threaded);
 	}
+	if (hit)
+		count_vm_event(m, SWAP_RA_HIT);
 	return f;
 }
 
@@ -311,7 +358,7 @@ bool rcl_add_to_swap(struct rcl *m, struct folio *f)
 	e = rcl_swap_slot_alloc(m);
 	if (!e)
 		return false;
-	swap_area_of(m, e)->owner[swp_offset(e)] = owner_id(f);
+	__atomic_store_n(swap_area_of(m, e)->owner + swp_offset(e), owner_id(f), __ATOMIC_RELAXED);
 	/* Reclaim must not eat the emergency reserves for its own tree nodes. */
 	if (cache_add(m, f, e, __GFP_HIGH | __GFP_NOMEMALLOC | __GFP_NOWARN, &shadow)) {
 		rcl_swap_cache_release(m, e);
@@ -374,74 +421,127 @@ static struct folio *cache_get_or_create(struct rcl *m, swp_entry_t e, gfp_t gfp
 	return f;
 }
 
-/* How many pages to read around a slot: a power of two. */
-static u32 window_pages(struct rcl *m, u64 offset)
+/* How many pages to read: a power of two up to `most`. prev, now: positions of faults. */
+static u32 window_pages(u64 prev, u64 now, s64 hits, u32 most, u32 last_window)
+{
+	u32 pages = 1;
+
+	if (hits) {
+		for (pages = 4; pages < hits + 2 && pages < most; pages <<= 1)
+			;
+	} else if (now == prev + 1 || now + 1 == prev) {
+		pages = 2;
+	}
+	return max(min(pages, most), last_window / 2);
+}
+
+/* One page of a window: NULL errors do not matter, nobody asked for it. */
+static void read_ahead(struct rcl *m, swp_entry_t e, gfp_t gfp, bool wanted)
+{
+	int error;
+	bool fresh;
+	struct folio *f = cache_get_or_create(m, e, gfp, &fresh, &error);
+
+	if (!f)
+		return;
+	if (fresh) {
+		rcl_swap_readpage(m, f, false);
+		if (!wanted) {
+			folio_set(f, PG_readahead_);
+			count_vm_event(m, SWAP_RA);
+		}
+	}
+	folio_put(m, f);
+}
+
+/* Read around the slot; the size of the window. */
+static u32 cluster_readahead(struct rcl *m, swp_entry_t e, gfp_t gfp)
 {
 	struct swap_state *s = m->swap;
+	struct swap_area *a = swap_area_of(m, e);
 	u32 most = 1u << m->tun.page_cluster, pages;
+	u64 wanted = swp_offset(e), first, last;
 	s64 hits;
 
 	if (most == 1)
 		return 1;
 	hits = __atomic_exchange_n(&s->readahead_hits, 0, __ATOMIC_RELAXED);
-	if (hits) {
-		for (pages = 4; pages < hits + 2 && pages < most; pages <<= 1)
-			;
-	} else {
-		/* Nothing to judge by but whether the last wanted slot is a neighbour. */
-		bool near = offset == s->readahead_prev + 1 || offset + 1 == s->readahead_prev;
-
-		pages = near ? 2 : 1;
-		s->readahead_prev = offset;
-	}
-	pages = max(min(pages, most), s->readahead_last_pages / 2);
-	s->readahead_last_pages = pages;
+	pages = window_pages(__atomic_load_n(&s->readahead_prev, __ATOMIC_RELAXED), wanted, hits,
+			     most, __atomic_load_n(&s->readahead_last_pages, __ATOMIC_RELAXED));
+	if (!hits)
+		__atomic_store_n(&s->readahead_prev, wanted, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->readahead_last_pages, pages, __ATOMIC_RELAXED);
+	if (pages == 1)
+		return 1;
+	first = max(wanted & ~(u64)(pages - 1), (u64)1);
+	last = min(wanted | (pages - 1), a->max - 1);
+	m->plat->ops->plug_start(m->plat);
+	for (u64 offset = first; offset <= last; offset++)
+		read_ahead(m, swp_entry(a->type, offset), gfp, offset == wanted);
+	m->plat->ops->plug_finish(m->plat);
 	return pages;
 }
 
-static void read_window(struct rcl *m, swp_entry_t e, u32 pages, gfp_t gfp)
+/* Read around the address; the size of the window. */
+static u32 vma_readahead(struct rcl *m, gfp_t gfp, struct vma *vma, u64 vpn)
 {
-	struct swap_area *a = swap_area_of(m, e);
-	struct platform *p = m->plat;
-	u64 wanted = swp_offset(e);
-	u64 first = max(wanted & ~(u64)(pages - 1), (u64)1);
-	u64 last = min(wanted | (pages - 1), a->max - 1);
+	u32 most = 1u << min(m->tun.page_cluster, (s64)SWAP_RA_ORDER_CEILING), pages;
+	struct vma_ra ra = vma_ra_load(vma);
+	u64 first, end;
 
-	p->ops->plug_start(p);
-	for (u64 offset = first; offset <= last; offset++) {
-		int error = 0; /* nobody asked for the neighbours: their failures do not matter */
-		bool fresh;
-		struct folio *f =
-			cache_get_or_create(m, swp_entry(a->type, offset), gfp, &fresh, &error);
+	if (most == 1)
+		return 1;
+	pages = window_pages(ra.vpn, vpn, ra.hits, most, ra.win);
+	vma_ra_store(vma, vpn, pages, 0);
+	if (pages == 1)
+		return 1;
+	if (vpn == ra.vpn + 1)
+		first = vpn;
+	else if (vpn + 1 == ra.vpn)
+		first = vpn - min(vpn, (u64)pages - 1);
+	else
+		first = vpn - min(vpn, (u64)(pages - 1) / 2);
+	end = min(min(first + pages, vma->end), (vpn | (PTRS_PER_TABLE - 1)) + 1);
+	first = max(max(first, vma->start), vpn & ~(u64)(PTRS_PER_TABLE - 1));
+	m->plat->ops->plug_start(m->plat);
+	for (; first < end; first++) {
+		/* Look up each time: the last page's charge may have waited. */
+		pte_t *p = rcl_pte_lookup(vma->mm, first);
+		pte_t pte = p ? __atomic_load_n(p, __ATOMIC_RELAXED) : 0;
 
-		if (!f)
-			continue;
-		if (fresh) {
-			rcl_swap_readpage(m, f, false);
-			if (offset != wanted) {
-				folio_set(f, PG_readahead_);
-				count_vm_event(m, SWAP_RA);
-			}
-		}
-		folio_put(m, f);
+		if (pte_is_swap(pte))
+			read_ahead(m, pte_swap(pte), gfp, first == vpn);
 	}
-	p->ops->plug_finish(p);
-	/* Let reclaim see them: they may well be useless. */
-	rcl_lru_add_drain(m);
+	m->plat->ops->plug_finish(m->plat);
+	return pages;
 }
 
-struct folio *rcl_swapin_readahead(struct rcl *m, swp_entry_t e, gfp_t gfp, int *error)
+static struct folio *read_one(struct rcl *m, swp_entry_t e, gfp_t gfp, bool sync, int *error)
 {
-	u32 pages = window_pages(m, swp_offset(e));
-	struct folio *f;
 	bool fresh;
+	struct folio *f = cache_get_or_create(m, e, gfp, &fresh, error);
 
-	*error = 0;
-	if (pages > 1)
-		read_window(m, e, pages, gfp);
-	/* Usually just read above; else (evicted again, failed, no window) once more, alone. */
-	f = cache_get_or_create(m, e, gfp, &fresh, error);
 	if (f && fresh)
-		rcl_swap_readpage(m, f, pages == 1);
+		rcl_swap_readpage(m, f, sync);
 	return f;
+}
+
+struct folio *rcl_swapin_readahead(struct rcl *m, swp_entry_t e, gfp_t gfp, struct vma *vma,
+				   u64 vpn, int *error)
+{
+	u32 pages = vma && use_vma_readahead(m) ? vma_readahead(m, gfp, vma, vpn)
+						: cluster_readahead(m, e, gfp);
+
+	/* Let reclaim see what was read: it may well be useless. */
+	if (pages > 1)
+		rcl_lru_add_drain(m);
+	*error = 0;
+	/* Usually just read above; else (evicted again, failed, no window) once more, alone. */
+	return read_one(m, e, gfp, pages == 1, error);
+}
+
+struct folio *rcl_read_swap_cache_async(struct rcl *m, swp_entry_t e, gfp_t gfp)
+{
+	int error;
+	return read_one(m, e, gfp, false, &error);
 }

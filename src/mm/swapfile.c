@@ -176,8 +176,8 @@ void rcl_swap_release_slots(struct rcl *m, const swp_entry_t *slots, u32 nr)
 			locked = a;
 		}
 		RCL_ASSERT(a->map[offset] == SWAP_HAS_CACHE);
-		a->map[offset] = 0;
-		a->owner[offset] = 0;
+		swap_map_set(a, offset, 0);
+		__atomic_store_n(a->owner + offset, 0, __ATOMIC_RELAXED);
 		rcl_swap_cluster_dec(a, offset);
 		range_free(a, offset);
 		rcl_swap_clear_shadow(a, offset);
@@ -204,7 +204,7 @@ static u16 drop(struct swap_area *a, u64 offset, bool claim)
 		if (swap_map_count(word) < SWAP_MAP_MAX)
 			word--;
 	}
-	a->map[offset] = word ? word : SWAP_HAS_CACHE;
+	swap_map_set(a, offset, word ? word : SWAP_HAS_CACHE);
 	return word;
 }
 
@@ -224,12 +224,12 @@ static u16 drop_and_free(struct rcl *m, swp_entry_t e, bool claim)
 void rcl_swap_duplicate(struct rcl *m, swp_entry_t e)
 {
 	struct swap_area *a = swap_area_of(m, e);
-	u16 *word = a->map + swp_offset(e);
+	u64 offset = swp_offset(e);
 
 	spin_lock(&a->lock);
-	RCL_ASSERT(*word);
-	if (swap_map_count(*word) < SWAP_MAP_MAX)
-		(*word)++;
+	RCL_ASSERT(a->map[offset]);
+	if (swap_map_count(a->map[offset]) < SWAP_MAP_MAX)
+		swap_map_set(a, offset, a->map[offset] + 1);
 	spin_unlock(&a->lock);
 }
 
@@ -241,16 +241,16 @@ void rcl_swap_free(struct rcl *m, swp_entry_t e)
 int rcl_swap_cache_prepare(struct rcl *m, swp_entry_t e)
 {
 	struct swap_area *a = swap_area_of(m, e);
-	u16 *word = a->map + swp_offset(e);
+	u64 offset = swp_offset(e);
 	int err = 0;
 
 	spin_lock(&a->lock);
-	if (*word & SWAP_HAS_CACHE)
+	if (a->map[offset] & SWAP_HAS_CACHE)
 		err = -EEXIST;
-	else if (!*word)
+	else if (!a->map[offset])
 		err = -ENOENT;
 	else
-		*word |= SWAP_HAS_CACHE;
+		swap_map_set(a, offset, a->map[offset] | SWAP_HAS_CACHE);
 	spin_unlock(&a->lock);
 	return err;
 }
@@ -364,6 +364,8 @@ int rcl_swapon(struct rcl *m, u16 dev, u64 pages, int prio, u32 flags)
 	s->areas[type] = a;
 	__atomic_store_n(&s->nr_areas, type + 1, __ATOMIC_RELEASE);
 	avail_insert(s, a);
+	if (!(flags & SWAP_SOLIDSTATE))
+		__atomic_store_n(&s->nr_rotate_swap, s->nr_rotate_swap + 1, __ATOMIC_RELAXED);
 	spin_unlock(&s->avail_lock);
 	shared_add(&s->total_swap_pages, (s64)a->pages, m->threaded);
 	shared_add(&s->nr_swap_pages, (s64)a->pages, m->threaded);

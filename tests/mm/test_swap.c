@@ -257,11 +257,11 @@ static swp_entry_t evict(struct world *w, struct folio *f)
 /* A fault on a swap entry: maps the page and gives the entry's reference up. */
 static struct folio *fault_in(struct world *w, swp_entry_t e)
 {
-	struct folio *f = rcl_swap_cache_get_folio(w->m, e);
+	struct folio *f = rcl_swap_cache_get_folio(w->m, e, NULL, 0);
 	int error = -1;
 
 	if (!f)
-		f = rcl_swapin_readahead(w->m, e, GFP_HIGHUSER_MOVABLE, &error);
+		f = rcl_swapin_readahead(w->m, e, GFP_HIGHUSER_MOVABLE, NULL, 0, &error);
 	assert_non_null(f);
 	folio_lock(w->m, f);
 	assert_true(folio_test(f, PG_uptodate) && folio_test(f, PG_swapcache));
@@ -506,7 +506,7 @@ static void test_out_and_in(void **state)
 
 	drop_page(w, f);
 	assert_int_equal(swapcached(w), 0);
-	assert_null(rcl_swap_cache_get_folio(w->m, e));
+	assert_null(rcl_swap_cache_get_folio(w->m, e, NULL, 0));
 	assert_non_null(rcl_swap_shadow(w->m, e));
 	assert_int_equal(w->group->usage, w->group->usage);
 	assert_swap_valid(w);
@@ -609,7 +609,7 @@ static void test_io_errors(void **state)
 	drop_page(w, f);
 
 	w->fail = -EIO;
-	g = rcl_swapin_readahead(w->m, e, GFP_HIGHUSER_MOVABLE, &error);
+	g = rcl_swapin_readahead(w->m, e, GFP_HIGHUSER_MOVABLE, NULL, 0, &error);
 	assert_non_null(g);
 	assert_int_equal(error, 0);
 	assert_true(folio_test(g, PG_error));
@@ -629,7 +629,7 @@ static void test_swapin_of_freed_slot(void **state)
 	assert_int_equal(rcl_swapon(w->m, 0, 4096, -1, 0), 0);
 	e = evict(w, new_page(w));
 	rcl_free_swap_and_cache(w->m, e);
-	assert_null(rcl_swapin_readahead(w->m, e, GFP_HIGHUSER_MOVABLE, &error));
+	assert_null(rcl_swapin_readahead(w->m, e, GFP_HIGHUSER_MOVABLE, NULL, 0, &error));
 	assert_int_equal(error, 0);
 	assert_int_equal(w->reads, 0);
 	assert_swap_valid(w);
