@@ -64,12 +64,9 @@ static void publish(void **slot, void *entry)
 
 struct radix_node *rcl_radix_alloc_node(struct rcl *m, gfp_t gfp)
 {
-	struct memcg *memcg = rcl_current(m)->active_memcg;
-	struct radix_node *node;
+	struct radix_node *node = rcl_kmem_cache_alloc(m, m->radix_node_cache, gfp | __GFP_ACCOUNT,
+						       rcl_current_memcg(m));
 
-	if (!memcg)
-		memcg = rcl_current_memcg(m);
-	node = rcl_kmem_cache_alloc(m, m->radix_node_cache, gfp | __GFP_ACCOUNT, memcg);
 	if (node) {
 		RCL_DEBUG_ASSERT(((uintptr_t)node & 63) == 0);
 		list_init(&node->private_list);
@@ -242,6 +239,8 @@ void rcl_radix_unreserve(struct rcl *m, struct mapping *mapping, u64 index)
 
 	if (node)
 		prune(m, mapping, node);
+	else
+		lower_tree(m, mapping);
 }
 
 static void clear_tag_up(struct mapping *mapping, struct radix_node *node, u32 slot, u32 tag)

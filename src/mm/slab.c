@@ -80,8 +80,9 @@ struct kmem_cache {
 	u32 min_partial;
 	enum node_stat_item item;
 	/* slots */
-	char *base;
+	void *mem;
 	size_t reserved;
+	char *base; /* mem, aligned to a cache line */
 	u32 slot_shift;
 	u32 obj_offset; /* of the first object in a slot */
 	u32 obj_recip;	/* 2^32 / mem_size, rounded up */
@@ -226,10 +227,11 @@ struct kmem_cache *rcl_kmem_cache_create(struct rcl *m, const char *name, u32 si
 	c->slot_shift = 64 - (u32)__builtin_clzll(slot_bytes - 1);
 	/* Each slab has a frame and an object at least. */
 	c->nr_slots = min(max_objects, m->nr_frames >> c->min_order) + 1;
-	c->reserved = (size_t)(c->nr_slots << c->slot_shift);
-	c->base = m->plat->ops->reserve(m->plat, c->reserved);
+	c->reserved = (size_t)(c->nr_slots << c->slot_shift) + 64;
+	c->mem = m->plat->ops->reserve(m->plat, c->reserved);
+	c->base = (char *)(((uintptr_t)c->mem + 63) & ~63ul);
 	c->nodes = calloc(m->nr_nodes, sizeof(*c->nodes));
-	if (!c->base || !c->nodes) {
+	if (!c->mem || !c->nodes) {
 		rcl_kmem_cache_destroy(m, c);
 		return NULL;
 	}
@@ -649,7 +651,7 @@ void rcl_kmem_cache_destroy(struct rcl *m, struct kmem_cache *c)
 {
 	if (!c)
 		return;
-	for (u64 i = 0; c->base && i < c->slots_used; i++) {
+	for (u64 i = 0; i < c->slots_used; i++) {
 		struct kmem_slab *s = slot(c, i);
 		struct folio *f = s->folio;
 
@@ -661,8 +663,8 @@ void rcl_kmem_cache_destroy(struct rcl *m, struct kmem_cache *c)
 		if (folio_put_testzero(f))
 			rcl_free_pages(m, f, f->order);
 	}
-	if (c->base)
-		m->plat->ops->release(m->plat, c->base, c->reserved);
+	if (c->mem)
+		m->plat->ops->release(m->plat, c->mem, c->reserved);
 	free(c->nodes);
 	free(c);
 }
