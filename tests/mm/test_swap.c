@@ -4,12 +4,15 @@
  * the test is the only actor, and plays the parts of faults and reclaim by hand.
  */
 #include "mm/memcg.h"
+#include "mm/mm.h"
+#include "mm/page_alloc.h"
 #include "mm/page_io.h"
 #include "mm/slab.h"
 #include "mm/swap_internal.h"
 #include "mm/workingset.h"
 #include "mm/writeback.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -30,6 +33,8 @@ struct world {
 	u64 reads, writes, last_block;
 	u16 last_dev;
 	bool last_sync;
+	void (*on_nap)(struct world *); /* what another task does meanwhile */
+	swp_entry_t nap_entry;
 };
 
 static struct world *world_of(struct platform *p)
@@ -75,6 +80,8 @@ static int fake_wait_on(struct platform *p, u32 *word, u32 value, u64 timeout_ns
 	if (timeout_ns != RCL_FOREVER) {
 		p->now += timeout_ns;
 		w->naps++;
+		if (w->on_nap)
+			w->on_nap(w);
 		return -ETIMEDOUT;
 	}
 	assert_true(w->nr_io); /* or nobody would ever wake us */
@@ -508,7 +515,6 @@ static void test_out_and_in(void **state)
 	assert_int_equal(swapcached(w), 0);
 	assert_null(rcl_swap_cache_get_folio(w->m, e, NULL, 0));
 	assert_non_null(rcl_swap_shadow(w->m, e));
-	assert_int_equal(w->group->usage, w->group->usage);
 	assert_swap_valid(w);
 
 	f = fault_in(w, e);
@@ -744,20 +750,37 @@ static void test_tree_nodes(void **state)
 	assert_swap_valid(w);
 }
 
+/* Every frame that an allocation may get, linked through private_. */
+static struct folio *take_all_memory(struct world *w)
+{
+	struct folio *hoard = NULL, *f;
+
+	while ((f = rcl_alloc_pages(w->m, __GFP_HIGH | __GFP_NOWARN, 0))) {
+		f->private_ = (uintptr_t)hoard;
+		hoard = f;
+	}
+	return hoard;
+}
+static void give_back(struct world *w, struct folio *hoard)
+{
+	for (struct folio *f; (f = hoard);) {
+		hoard = (struct folio *)(uintptr_t)f->private_;
+		f->private_ = 0;
+		folio_put(w->m, f);
+	}
+}
+
 /* No memory for a node: the page is not added, and nothing is left behind. */
 static void test_no_memory_for_nodes(void **state)
 {
 	struct world *w = *state;
-	struct folio *f[2000], *hoard = NULL, *h;
+	struct folio *f[2000], *hoard;
 	u32 added = 0, n = 0;
 
 	assert_int_equal(rcl_swapon(w->m, 0, 200000, -1, 0), 0);
 	for (n = 0; n < 2000; n++)
 		f[n] = new_page(w);
-	while ((h = rcl_alloc_pages(w->m, __GFP_HIGH | __GFP_NOWARN, 0))) {
-		h->private_ = (uintptr_t)hoard;
-		hoard = h;
-	}
+	hoard = take_all_memory(w);
 	for (; added < n; added++) {
 		assert_true(folio_trylock(f[added]));
 		if (!rcl_add_to_swap(w->m, f[added]))
@@ -770,33 +793,205 @@ static void test_no_memory_for_nodes(void **state)
 	assert_int_equal(folio_ref_count(f[added]), 1);
 	assert_int_equal(swapcached(w), added);
 	assert_swap_valid(w);
-	while ((h = hoard)) {
-		hoard = (struct folio *)(uintptr_t)h->private_;
-		h->private_ = 0;
-		folio_put(w->m, h);
-	}
+	give_back(w, hoard);
 	assert_true(rcl_add_to_swap(w->m, f[added]));
 	folio_unlock(w->m, f[added]);
 	assert_swap_valid(w);
 }
 
 /* Somebody else is reading the slot in and has not inserted its folio yet. */
+static void give_claim_up(struct world *w)
+{
+	rcl_swap_cache_release(w->m, w->nap_entry);
+}
 static void test_claim_is_waited_for(void **state)
 {
 	struct world *w = *state;
-	swp_entry_t e;
 
 	assert_int_equal(rcl_swapon(w->m, 0, 4096, -1, 0), 0);
-	e = evict(w, new_page(w));
-	assert_int_equal(rcl_swap_cache_prepare(w->m, e), 0);
-	assert_int_equal(rcl_swap_cache_prepare(w->m, e), -EEXIST);
-	rcl_swap_cache_release(w->m, e);
-	fault_in(w, e);
-	assert_int_equal(w->naps, 0);
-	assert_int_equal(rcl_swap_cache_prepare(w->m, e), -EEXIST);
+	w->nap_entry = evict(w, new_page(w));
+	w->on_nap = give_claim_up;
+	assert_int_equal(rcl_swap_cache_prepare(w->m, w->nap_entry), 0);
+	assert_int_equal(rcl_swap_cache_prepare(w->m, w->nap_entry), -EEXIST);
+	fault_in(w, w->nap_entry);
+	assert_int_equal(w->naps, 1);
+	assert_int_equal(w->plat.now, rcl_jiffies_to_ns(w->m, 1));
+	assert_int_equal(rcl_swap_cache_prepare(w->m, w->nap_entry), -EEXIST);
 	assert_int_equal(rcl_swap_cache_prepare(w->m, rcl_swap_slot_alloc(w->m)), -EEXIST);
 	assert_int_equal(rcl_swap_cache_prepare(w->m, swp_entry(0, 4000)), -ENOENT);
 	assert_swap_valid(w);
+}
+
+static void test_swapin_without_memory(void **state)
+{
+	struct world *w = *state;
+	struct folio *hoard;
+	swp_entry_t e;
+	int error = 0;
+
+	assert_int_equal(rcl_swapon(w->m, 0, 4096, -1, 0), 0);
+	e = evict(w, new_page(w));
+	hoard = take_all_memory(w);
+	assert_null(rcl_swapin_readahead(w->m, e, GFP_NOWAIT | __GFP_NOWARN, NULL, 0, &error));
+	assert_int_equal(error, -ENOMEM);
+	assert_null(rcl_read_swap_cache_async(w->m, e, GFP_NOWAIT | __GFP_NOWARN));
+	give_back(w, hoard);
+	assert_int_equal(rcl_swap_count(w->m, e), 1);
+	assert_non_null(rcl_swap_shadow(w->m, e));
+	assert_swap_valid(w);
+	fault_in(w, e);
+}
+
+/* Faults of a program, on swap without seek cost: readahead goes by address. */
+static bool is_swapped(struct mm *mm, u64 vpn)
+{
+	pte_t *p = rcl_pte_lookup(mm, vpn);
+
+	return p && pte_is_swap(*p);
+}
+static void test_readahead_by_address(void **state)
+{
+	struct world *w = *state;
+	const u64 base = 4 * PTRS_PER_TABLE - 32, pages = 96; /* across a table's end */
+	struct mm *mm;
+
+	w->m->tun.page_cluster = 3;
+	assert_int_equal(rcl_swapon(w->m, 0, 65536, -1, SWAP_SOLIDSTATE), 0);
+	w->task.memcg = w->group;
+	assert_int_equal(rcl_mm_create(w->m, w->group, &mm), 0);
+	w->task.mm = mm;
+	assert_int_equal(rcl_mmap(w->m, mm, base, pages, VM_READ | VM_WRITE, NULL, 0), 0);
+	for (u64 i = 0; i < pages; i++)
+		assert_int_equal(rcl_touch(w->m, mm, base + i, true), 0);
+	assert_int_equal(rcl_madvise(w->m, mm, base, pages, RCL_MADV_PAGEOUT), 0);
+	complete_io(w);
+	rcl_memcg_reclaim(w->m, w->group, pages * PAGE_SIZE); /* clean now: drop them */
+	for (u64 i = 0; i < pages; i++)
+		assert_true(is_swapped(mm, base + i));
+	assert_int_equal(swapcached(w), 0);
+	assert_swap_valid(w);
+
+	/* The first window: 8 pages, 3 before and 4 after. */
+	assert_int_equal(rcl_touch(w->m, mm, base + 10, false), 0);
+	assert_int_equal(w->reads, 8);
+	assert_int_equal(swapcached(w), 8);
+	assert_int_equal(events(w, SWAP_RA), 7);
+	for (u64 i = 11; i < 15; i++)
+		assert_int_equal(rcl_touch(w->m, mm, base + i, false), 0);
+	assert_int_equal(w->reads, 8);
+	assert_int_equal(events(w, SWAP_RA_HIT), 4);
+	/* Upwards with hits: 8 from the fault on. */
+	assert_int_equal(rcl_touch(w->m, mm, base + 15, false), 0);
+	assert_int_equal(w->reads, 16);
+	assert_int_equal(rcl_touch(w->m, mm, base + 22, false), 0);
+	assert_int_equal(w->reads, 16);
+	/* One hit since: 4 pages, 29..32, of which 32 is in the next page table. */
+	assert_int_equal(rcl_touch(w->m, mm, base + 30, false), 0);
+	assert_int_equal(w->reads, 16 + 3);
+	assert_true(is_swapped(mm, base + 32));
+	w->task.mm = NULL;
+	complete_io(w);
+	rcl_mm_destroy(w->m, mm);
+	assert_swap_valid(w);
+}
+
+/* Threads that fight for the last slots: nobody may get a slot that another has. */
+#define NR_THREADS 4
+struct stress {
+	struct platform plat;
+	struct rcl m;
+	struct cpu cpus[NR_THREADS];
+	u32 holder[2][3000];
+};
+static _Thread_local u32 thread_cpu;
+static u32 stress_this_cpu(struct platform *p)
+{
+	(void)p;
+	return thread_cpu;
+}
+static u64 stress_random(struct platform *p)
+{
+	(void)p;
+	return thread_cpu * 977;
+}
+static const struct platform_ops stress_ops = {
+	.this_cpu = stress_this_cpu,
+	.random = stress_random,
+	.reserve = fake_reserve,
+	.release = fake_release,
+};
+struct stress_arg {
+	struct stress *s;
+	u32 id;
+};
+static void *stress_thread(void *p)
+{
+	struct stress_arg *arg = p;
+	struct stress *s = arg->s;
+	swp_entry_t held[1500];
+	u32 n = 0, seed = arg->id;
+
+	thread_cpu = arg->id - 1;
+	for (u32 i = 0; i < 40000; i++) {
+		bool grow = i / 2000 % 2 == 0;
+
+		seed = seed * 1664525 + 1013904223;
+		if (n < ARRAY_SIZE(held) && (seed >> 16) % 4 < (grow ? 3 : 1)) {
+			swp_entry_t e = rcl_swap_slot_alloc(&s->m);
+
+			if (!e)
+				continue;
+			RCL_ASSERT(!__atomic_exchange_n(&s->holder[swp_type(e)][swp_offset(e)],
+							arg->id, __ATOMIC_RELAXED));
+			/* In the cache, then in a page table only. */
+			rcl_swap_duplicate(&s->m, e);
+			rcl_swap_cache_release(&s->m, e);
+			held[n++] = e;
+		} else if (n) {
+			swp_entry_t e = held[--n];
+
+			RCL_ASSERT(rcl_swap_count(&s->m, e) == 1);
+			RCL_ASSERT(__atomic_exchange_n(&s->holder[swp_type(e)][swp_offset(e)], 0,
+						       __ATOMIC_RELAXED) == arg->id);
+			rcl_swap_free(&s->m, e);
+		}
+	}
+	while (n) {
+		s->holder[swp_type(held[n - 1])][swp_offset(held[n - 1])] = 0;
+		rcl_swap_free(&s->m, held[--n]);
+	}
+	return NULL;
+}
+static void test_threads(void **state)
+{
+	struct stress *s = calloc(1, sizeof(*s));
+	struct stress_arg args[NR_THREADS];
+	pthread_t threads[NR_THREADS];
+	u64 cached = 0;
+
+	(void)state;
+	s->plat.ops = &stress_ops;
+	s->plat.threaded = s->m.threaded = true;
+	s->m.plat = &s->plat;
+	s->m.cpus = s->cpus;
+	s->m.nr_cpus = NR_THREADS;
+	for (u32 i = 0; i < NR_THREADS; i++)
+		s->cpus[i].id = i;
+	assert_int_equal(rcl_swap_init(&s->m), 0);
+	assert_int_equal(rcl_swapon(&s->m, 0, 3000, 1, SWAP_SOLIDSTATE), 0);
+	assert_int_equal(rcl_swapon(&s->m, 0, 1000, 1, 0), 0);
+	for (u32 i = 0; i < NR_THREADS; i++) {
+		args[i] = (struct stress_arg){s, i + 1};
+		assert_int_equal(pthread_create(&threads[i], NULL, stress_thread, &args[i]), 0);
+	}
+	for (u32 i = 0; i < NR_THREADS; i++)
+		pthread_join(threads[i], NULL);
+	assert_true(rcl_swap_is_valid(&s->m));
+	for (u32 i = 0; i < NR_THREADS; i++)
+		cached += s->m.swap->slots[i].nr + s->m.swap->slots[i].nr_ret;
+	assert_int_equal(rcl_nr_swap_pages(&s->m) + cached, rcl_total_swap_pages(&s->m));
+	rcl_swap_exit(&s->m);
+	free(s);
 }
 
 /*
@@ -927,6 +1122,9 @@ int main(void)
 		TEST(test_tree_nodes),
 		TEST(test_no_memory_for_nodes),
 		TEST(test_claim_is_waited_for),
+		TEST(test_swapin_without_memory),
+		TEST(test_readahead_by_address),
+		cmocka_unit_test(test_threads),
 		TEST(test_property),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
