@@ -50,7 +50,7 @@ const char *rcl_codec_name(enum rcl_codec_type type)
 
 /*
  * Two or four magic bytes are weak evidence against binary traces whose first field is a count: a
- * tracegen trace of 560,927 records begins like a gzip file. Compressed data never holds
+ * tracegen trace of 559,903 records begins like a gzip file. Compressed data never holds
  * four thousand zero bytes in a row, that trace's header does.
  */
 static bool mostly_zero(const uint8_t *head, size_t size)

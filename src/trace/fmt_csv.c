@@ -55,6 +55,8 @@ static inline const uint8_t *field_take(const uint8_t *p, char delimiter, struct
 {
 	uint8_t d = (uint8_t)delimiter;
 
+	while (*p == ' ' && d != ' ')
+		p++;
 	if (__builtin_expect(*p == '"', 0)) {
 		f->at = ++p;
 		while (*p != '"' && *p != '\n')
@@ -64,8 +66,6 @@ static inline const uint8_t *field_take(const uint8_t *p, char delimiter, struct
 			p++;
 		return p;
 	}
-	while (*p == ' ' && d != ' ')
-		p++;
 	f->at = p;
 	while (*p != d && *p != '\n')
 		p++;
