@@ -62,10 +62,9 @@ void rcl_folio_put_last(struct rcl *m, struct folio *f)
 		folio_clear(f, PG_lru);
 		spin_unlock(&lv->lru_lock);
 	}
-	if (unlikely(folio_test(f, PG_mlocked))) {
-		mod_zone_state(folio_zone(m, f), NR_MLOCK, -1);
-		count_vm_event(m, UNEVICTABLE_PGCLEARED);
-	}
+	/* It may have been meant for a list that it never reached. */
+	folio_clear(f, PG_active);
+	folio_clear(f, PG_unevictable);
 	rcl_memcg_uncharge(m, f);
 	rcl_free_pages(m, f, f->order);
 }
