@@ -59,10 +59,14 @@ int rcl_mapping_create(struct rcl *m, const char *name, u16 dev, u64 first_block
 	mapping->dev = dev;
 	mapping->first_block = first_block;
 	mapping->size = pages;
+	mapping->block_size = (u32)m->tun.fs_block_size;
 	spin_init(&mapping->lock, m->threaded);
 	spin_init(&mapping->i_mmap_lock, m->threaded);
 	list_init(&mapping->i_mmap);
 	list_init(&mapping->wb_link);
+	spin_lock(&m->tasks_lock);
+	list_add_tail(&mapping->link, &m->mappings);
+	spin_unlock(&m->tasks_lock);
 	*out = mapping;
 	return 0;
 }
@@ -74,6 +78,9 @@ void rcl_mapping_destroy(struct rcl *m, struct mapping *mapping)
 	rcl_truncate_range(m, mapping, 0, UINT64_MAX);
 	rcl_writeback_forget(m, mapping);
 	RCL_ASSERT(!mapping->root && !mapping->nr_pages);
+	spin_lock(&m->tasks_lock);
+	list_del(&mapping->link);
+	spin_unlock(&m->tasks_lock);
 	free(mapping);
 }
 

@@ -47,9 +47,11 @@ enum mapping_flag {
 struct mapping {
 	struct rcl *m;	 /* c */
 	char name[64];	 /* c */
+	struct list_head link; /* m->tasks_lock: m->mappings */
 	u32 flags;	 /* A: enum mapping_flag */
 	u16 dev;	 /* c: device */
 	u64 first_block; /* c: block of page 0; the file is contiguous on its device */
+	u32 block_size;	 /* c: of the filesystem, bytes: decides how many buffers a page has */
 	u64 size;	 /* pages in the file; reads beyond give -ENODATA, writes extend */
 	struct spinlock lock;
 	void *root;	 /* M: folio/shadow at index 0, or top node (tagged, see radix.c) */
