@@ -57,6 +57,12 @@
 	X(fault_around_bytes, "fault_around_bytes", "bytes", 65536, 4096, 1048576,               \
 	  "size of the naturally aligned window a file fault maps from the page cache")          \
 	X(hz, "kernel.hz", "1/s", 250, 100, 1000, "timer ticks: the unit of short sleeps")       \
+	X(cgroup_writeback, "sim.cgroup_writeback", "", 1, 0, 1,                                 \
+	  "each group's dirty pages have limits and a flusher of their own")                     \
+	X(nr_inodes, "sim.nr_inodes", "files", 10000, 0, 1000000000,                             \
+	  "files in use on the machine; a flush of everything may write that many pages more")   \
+	X(fs_block_size, "sim.fs_block_size", "bytes", 4096, 512, 4096,                          \
+	  "block size of the files' filesystem: a written page has a buffer head for each")      \
 	X(memcg_oom, "sim.oom", "", 1, 0, 1, "0: a group out of memory waits instead of killing") \
 	X(fail_alloc, "debug.fail_alloc", "1/1000000", 0, 0, 1000000,                            \
 	  "chance that an allocation that may fail does")                                        \
