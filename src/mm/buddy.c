@@ -52,11 +52,6 @@ static bool type_mixes(u32 migratetype)
 	return migratetype < MIGRATE_PCPTYPES;
 }
 
-static u8 zone_node_of(const struct zone *z)
-{
-	return (u8)(z->node->id << 3 | z->type);
-}
-
 static bool is_free_block(const struct folio *f, u32 order)
 {
 	return f->flags & BIT(PG_buddy) && f->order == order;
@@ -67,7 +62,7 @@ static void add_block(struct zone *z, struct folio *f, u32 order, u32 migratetyp
 	struct free_area *area = &z->free_area[order];
 
 	f->flags = z->frame_flags | BIT(PG_buddy);
-	f->zone_node = zone_node_of(z);
+	f->zone_node = z->zone_node;
 	f->order = (u8)order;
 	f->migratetype = (u8)migratetype;
 	if (to_tail)
@@ -122,6 +117,7 @@ void rcl_buddy_free(struct zone *z, struct folio *f, u32 order, u32 migratetype,
 	RCL_DEBUG_ASSERT(!(pfn & ((1ull << order) - 1)));
 	RCL_DEBUG_ASSERT(pfn >= z->managed_start && pfn < z->managed_start + z->managed_pages);
 
+	f->flags = z->frame_flags; /* at rest, should it end up inside a larger block */
 	for (; order < MAX_ORDER - 1; order++) {
 		u64 buddy_pfn = pfn ^ 1ull << order;
 		struct folio *buddy = pfn_folio(m, buddy_pfn);
@@ -129,7 +125,7 @@ void rcl_buddy_free(struct zone *z, struct folio *f, u32 order, u32 migratetype,
 		if (!is_free_block(buddy, order))
 			break;
 		if (unlikely(order >= PAGEBLOCK_ORDER)) {
-			u32 type = *pageblock_type(z, buddy_pfn);
+			u32 type = *pageblock_type(m, buddy_pfn);
 
 			if (type != migratetype && (!type_mixes(type) || !type_mixes(migratetype)))
 				break;
@@ -167,10 +163,10 @@ static void give_back_rest(struct zone *z, struct folio *f, u32 have, u32 keep, 
 }
 
 /* Turn a free block into one that can be handed out. */
-static void make_used(struct zone *z, struct folio *f, u32 order, u32 migratetype)
+static void make_used(struct zone *z, struct folio *f, u32 order, u32 migratetype, u32 flags)
 {
-	f->flags = z->frame_flags;
-	f->zone_node = zone_node_of(z);
+	f->flags = z->frame_flags | flags;
+	f->zone_node = z->zone_node;
 	f->order = (u8)order;
 	f->migratetype = (u8)migratetype;
 }
@@ -183,7 +179,7 @@ static struct folio *alloc_smallest(struct zone *z, u32 order, u32 migratetype)
 	if (!f)
 		return NULL;
 	give_back_rest(z, f, have, 1u << order, migratetype);
-	make_used(z, f, order, migratetype);
+	make_used(z, f, order, migratetype, 0);
 	return f;
 }
 
@@ -238,15 +234,16 @@ static bool boost_watermark(struct zone *z)
 /* Make free block f, of another type, one of ours, with as much around it as the rules allow. */
 static void steal(struct zone *z, struct folio *f, u32 alloc_flags, u32 migratetype, bool whole)
 {
-	u64 pfn = folio_pfn(z->m, f);
-	u32 old_type = *pageblock_type(z, pfn);
+	struct rcl *m = z->m;
+	u64 pfn = folio_pfn(m, f);
+	u32 old_type = *pageblock_type(m, pfn);
 	u32 free_pages, movable, alike = 0;
 
 	if (old_type == MIGRATE_HIGHATOMIC)
 		goto single;
 	if (f->order >= PAGEBLOCK_ORDER) {
-		memset(pageblock_type(z, pfn), (int)migratetype,
-		       1u << (f->order - PAGEBLOCK_ORDER));
+		for (u64 n = 1ull << (f->order - PAGEBLOCK_ORDER); n--;)
+			*pageblock_type(m, pfn + n * PAGEBLOCK_NR_PAGES) = (u8)migratetype;
 		goto single;
 	}
 	if (boost_watermark(z) && alloc_flags & ALLOC_KSWAPD)
@@ -265,7 +262,7 @@ static void steal(struct zone *z, struct folio *f, u32 alloc_flags, u32 migratet
 	else if (old_type == MIGRATE_MOVABLE)
 		alike = (u32)PAGEBLOCK_NR_PAGES - free_pages - movable;
 	if (free_pages + alike >= PAGEBLOCK_NR_PAGES / 2)
-		*pageblock_type(z, pfn) = (u8)migratetype;
+		*pageblock_type(m, pfn) = (u8)migratetype;
 	return;
 single:
 	move_block(z, f, migratetype);
@@ -349,7 +346,7 @@ u32 rcl_buddy_alloc_bulk(struct zone *z, u32 order, u32 count, u32 migratetype, 
 		got += nr;
 		give_back_rest(z, f, have, nr << order, migratetype);
 		for (; nr; nr--, f += 1u << order) {
-			make_used(z, f, order, migratetype | PCP_MARK);
+			make_used(z, f, order, migratetype, BIT(PG_pcp));
 			list_add_tail(&f->lru, list);
 		}
 	}
@@ -362,14 +359,15 @@ u32 rcl_buddy_alloc_bulk(struct zone *z, u32 order, u32 count, u32 migratetype, 
  */
 void rcl_reserve_highatomic(struct zone *z, struct folio *f)
 {
-	u64 pfn = folio_pfn(z->m, f);
+	struct rcl *m = z->m;
+	u64 pfn = folio_pfn(m, f);
 	u32 movable;
 
 	spin_lock(&z->lock);
 	if (z->nr_reserved_highatomic < z->managed_pages / 100 + PAGEBLOCK_NR_PAGES &&
-	    type_mixes(*pageblock_type(z, pfn))) {
+	    type_mixes(*pageblock_type(m, pfn))) {
 		z->nr_reserved_highatomic += PAGEBLOCK_NR_PAGES;
-		*pageblock_type(z, pfn) = MIGRATE_HIGHATOMIC;
+		*pageblock_type(m, pfn) = MIGRATE_HIGHATOMIC;
 		move_pageblock(z, pfn, MIGRATE_HIGHATOMIC, &movable);
 	}
 	spin_unlock(&z->lock);
@@ -377,6 +375,8 @@ void rcl_reserve_highatomic(struct zone *z, struct folio *f)
 
 static bool unreserve_in_zone(struct zone *z, u32 migratetype)
 {
+	struct rcl *m = z->m;
+
 	for (u32 o = 0; o < MAX_ORDER; o++) {
 		struct folio *f = first_block(z, o, MIGRATE_HIGHATOMIC);
 		u32 movable;
@@ -384,11 +384,11 @@ static bool unreserve_in_zone(struct zone *z, u32 migratetype)
 
 		if (!f)
 			continue;
-		pfn = folio_pfn(z->m, f);
-		if (*pageblock_type(z, pfn) == MIGRATE_HIGHATOMIC)
+		pfn = folio_pfn(m, f);
+		if (*pageblock_type(m, pfn) == MIGRATE_HIGHATOMIC)
 			z->nr_reserved_highatomic -=
 				min(z->nr_reserved_highatomic, (u64)PAGEBLOCK_NR_PAGES);
-		*pageblock_type(z, pfn) = (u8)migratetype;
+		*pageblock_type(m, pfn) = (u8)migratetype;
 		if (o >= PAGEBLOCK_ORDER)
 			move_block(z, f, migratetype);
 		else
@@ -429,7 +429,7 @@ static bool free_area_is_valid(struct zone *z, u32 order)
 
 		list_for_each (f, &area->free_list[mt], lru) {
 			if (!is_free_block(f, order) || f->migratetype != mt ||
-			    f->zone_node != zone_node_of(z) || f->lru.next->prev != &f->lru)
+			    f->zone_node != z->zone_node || f->lru.next->prev != &f->lru)
 				return false;
 			if (++on_lists > area->nr_free)
 				return false;
@@ -455,7 +455,7 @@ bool rcl_buddy_is_valid(struct zone *z, u64 *free_pages, u64 *pcp_pages)
 		struct folio *f = pfn_folio(m, pfn);
 		u64 buddy = pfn ^ 1ull << f->order;
 
-		if (f->zone_node != zone_node_of(z) || f->order >= MAX_ORDER ||
+		if (f->zone_node != z->zone_node || f->order >= MAX_ORDER ||
 		    pfn & ((1ull << f->order) - 1))
 			return false;
 		if (f->flags & BIT(PG_buddy)) {
@@ -466,7 +466,7 @@ bool rcl_buddy_is_valid(struct zone *z, u64 *free_pages, u64 *pcp_pages)
 				return false;
 			blocks[f->order]++;
 			*free_pages += 1u << f->order;
-		} else if (f->migratetype & PCP_MARK) {
+		} else if (f->flags & BIT(PG_pcp)) {
 			if (f->refcount)
 				return false;
 			*pcp_pages += 1u << f->order;

@@ -31,10 +31,14 @@
 #include "mm/vmscan.h"
 #include "mm/writeback.h"
 
+/* The order is a constant where it is 0, and that is nearly everywhere. */
+#define always_inline inline __attribute__((always_inline))
+
 /* What a frame must not be when it comes back: somebody still believes to own it. */
 #define FLAGS_CHECK_AT_FREE                                                                        \
 	(BIT(PG_locked) | BIT(PG_writeback) | BIT(PG_lru) | BIT(PG_active) | BIT(PG_unevictable) | \
-	 BIT(PG_private) | BIT(PG_buddy) | BIT(PG_slab) | BIT(PG_table) | BIT(PG_reserved))
+	 BIT(PG_private) | BIT(PG_buddy) | BIT(PG_pcp) | BIT(PG_slab) | BIT(PG_table) |            \
+	 BIT(PG_reserved))
 
 enum zone_type rcl_gfp_zone(gfp_t gfp)
 {
@@ -137,29 +141,81 @@ static inline bool watermark_fast(struct zone *z, u32 order, u64 mark, u32 highe
 	return false;
 }
 
-static inline struct folio *alloc_from_pcp(struct zone *z, u32 order, u32 migratetype,
-					   u32 alloc_flags)
+/* Per-CPU state: in the simulator nobody else can be on it, on the host it has a lock. */
+struct cpu_ref {
+	struct cpu *cpu;
+	u32 id;
+	bool locked;
+};
+static always_inline struct cpu_ref get_cpu(struct rcl *m, bool simulated)
+{
+	struct cpu_ref ref = {.locked = !simulated && m->threaded};
+
+	ref.id = simulated ? m->plat->cpu : m->plat->ops->this_cpu(m->plat);
+	ref.cpu = m->cpus + ref.id;
+	if (ref.locked)
+		spin_lock(&ref.cpu->lock);
+	return ref;
+}
+static always_inline void put_cpu(struct cpu_ref ref)
+{
+	if (ref.locked)
+		spin_unlock(&ref.cpu->lock);
+}
+
+/*
+ * Put on a list's head and take from it, one straight after the other more often than not. The two
+ * links of f are stored one by one, since a load of one out of a store of both would be slow.
+ */
+static always_inline void push(struct folio *f, struct list_head *list)
+{
+	struct list_head *first = list->next;
+
+	__atomic_store_n(&f->lru.next, first, __ATOMIC_RELAXED);
+	__atomic_store_n(&f->lru.prev, list, __ATOMIC_RELAXED);
+	first->prev = &f->lru;
+	list->next = &f->lru;
+}
+static always_inline struct folio *pop(struct list_head *list)
+{
+	struct folio *f = list_first_entry(list, struct folio, lru);
+	struct list_head *next = f->lru.next;
+
+	RCL_DEBUG_ASSERT(f->lru.prev == list);
+	next->prev = list;
+	list->next = next;
+	return f;
+}
+
+/* Take the newest block of a list. An allocation halves what the next drain will free. */
+static always_inline struct folio *pcp_take(struct zone *z, struct cpu *cpu,
+					    struct per_cpu_pages *pcp, struct list_head *list,
+					    u32 order)
+{
+	struct folio *f = pop(list);
+
+	if (unlikely(pcp->free_factor))
+		pcp->free_factor >>= 1;
+	pcp->count -= 1u << order;
+	cpu->events[PGALLOC_DMA + z->type] += 1 << order;
+	return f;
+}
+
+static struct folio *alloc_from_pcp(struct zone *z, u32 order, u32 migratetype, u32 alloc_flags)
 {
 	struct rcl *m = z->m;
-	struct cpu *cpu = rcl_this_cpu(m);
-	struct per_cpu_pages *pcp;
-	struct list_head *list;
+	struct cpu_ref ref = get_cpu(m, m->plat->simulated);
+	struct per_cpu_pages *pcp = z->pcp + ref.id;
+	struct list_head *list = &pcp->lists[order_to_pindex(migratetype, order)];
 	struct folio *f = NULL;
 
-	rcl_cpu_lock(m, cpu);
-	pcp = &z->pcp[cpu - m->cpus];
-	pcp->free_factor >>= 1;
-	list = &pcp->lists[order_to_pindex(migratetype, order)];
-	if (unlikely(list_empty(list)))
+	if (list_empty(list))
 		rcl_pcp_refill(z, pcp, list, order, migratetype, alloc_flags);
-	if (likely(!list_empty(list))) {
-		f = list_first_entry(list, struct folio, lru);
-		list_del(&f->lru);
-		pcp->count -= 1u << order;
-		f->migratetype &= (u8)~PCP_MARK;
-		cpu->events[PGALLOC_DMA + z->type] += 1 << order;
-	}
-	rcl_cpu_unlock(m, cpu);
+	if (likely(!list_empty(list)))
+		f = pcp_take(z, ref.cpu, pcp, list, order);
+	else
+		pcp->free_factor >>= 1;
+	put_cpu(ref);
 	return f;
 }
 
@@ -167,7 +223,7 @@ static struct folio *alloc_from_buddy(struct zone *z, u32 order, u32 migratetype
 {
 	struct rcl *m = z->m;
 	struct folio *f = NULL;
-	struct cpu *cpu;
+	struct cpu_ref ref;
 
 	spin_lock(&z->lock);
 	if (alloc_flags & ALLOC_HIGHATOMIC)
@@ -183,10 +239,9 @@ static struct folio *alloc_from_buddy(struct zone *z, u32 order, u32 migratetype
 	if (!f)
 		return NULL;
 
-	cpu = rcl_this_cpu(m);
-	rcl_cpu_lock(m, cpu);
-	cpu->events[PGALLOC_DMA + z->type] += 1 << order;
-	rcl_cpu_unlock(m, cpu);
+	ref = get_cpu(m, m->plat->simulated);
+	ref.cpu->events[PGALLOC_DMA + z->type] += 1 << order;
+	put_cpu(ref);
 	return f;
 }
 
@@ -207,18 +262,20 @@ static inline struct folio *alloc_from_zone(struct zone *z, u32 order, u32 migra
 	return f;
 }
 
-/* The new owner finds a clean descriptor. The count is last: it makes the frame visible. */
-static inline void prepare_folio(struct zone *z, struct folio *f, u32 order)
+/*
+ * The new owner finds a clean descriptor. What check_free() has seen to be 0 still is; the count is
+ * last, as it makes the frame visible.
+ */
+static always_inline void prepare_folio(struct zone *z, struct folio *f, u32 order)
 {
-	RCL_ASSERT(!f->refcount && !f->memcg);
+	RCL_DEBUG_ASSERT(!f->refcount && !f->mapcount && !f->memcg);
 	RCL_DEBUG_ASSERT(f->order == order && folio_zone(z->m, f) == z);
+	(void)order;
 	f->flags = z->frame_flags;
 	f->mapping = NULL;
 	f->index = 0;
 	f->private_ = 0;
-	f->mapcount = 0;
 	f->mlock_count = 0;
-	(void)order;
 	folio_ref_unfreeze(f, 1);
 }
 
@@ -230,8 +287,8 @@ static bool reclaim_in_node(struct zone *z, gfp_t gfp, u32 order, u64 mark, u32 
 	       rcl_zone_watermark_ok(z, order, mark, (int)highest_zoneidx, alloc_flags);
 }
 
-static inline struct folio *get_page(const struct alloc_context *ac, gfp_t gfp, u32 order,
-				     u32 alloc_flags)
+struct folio *rcl_get_page_from_freelist(const struct alloc_context *ac, gfp_t gfp, u32 order,
+					 u32 alloc_flags)
 {
 	const struct zonelist *zl = ac->zonelist;
 	struct node *last_node;
@@ -283,12 +340,6 @@ retry:
 	return NULL;
 }
 
-struct folio *rcl_get_page_from_freelist(const struct alloc_context *ac, gfp_t gfp, u32 order,
-					 u32 alloc_flags)
-{
-	return get_page(ac, gfp, order, alloc_flags);
-}
-
 /* What the task has forbidden itself for a while. */
 static gfp_t task_gfp_context(const struct task *t, gfp_t gfp)
 {
@@ -316,59 +367,105 @@ static void zero_block(struct rcl *m, struct folio *f, u32 order)
 		m->plat->ops->page_zero(m->plat, f + i);
 }
 
-static inline struct folio *alloc_pages(struct rcl *m, const struct task *t, u32 node, gfp_t gfp,
-					u32 order)
+/*
+ * What nearly every request comes to: order 0, the preferred zone above its low watermark, a frame
+ * on the CPU's list. This is rcl_get_page_from_freelist() with all that cannot matter then left
+ * out; NULL says that something might.
+ */
+static always_inline struct folio *alloc_fast(struct rcl *m, struct node *nd, gfp_t gfp,
+					      bool simulated)
 {
 	u32 highest = rcl_gfp_zone(gfp);
-	u32 alloc_flags = ALLOC_WMARK_LOW | (gfp & __GFP_KSWAPD_RECLAIM);
-	struct node *nd = m->nodes + node;
-	struct alloc_context ac;
-	struct folio *f;
+	struct zone *z = nd->zonelist.preferred[highest];
+	struct per_cpu_pages *pcp;
+	struct list_head *list;
+	struct folio *f = NULL;
+	struct cpu_ref ref;
 
-	RCL_ASSERT(order < MAX_ORDER && node < m->nr_nodes);
-	if (unlikely(t->flags & (PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS)))
-		gfp = task_gfp_context(t, gfp);
-	if (unlikely(m->tun.fail_alloc) && inject_failure(m, gfp))
+	if (unlikely(gfp & (__GFP_WRITE | __GFP_THISNODE | __GFP_ZERO) || m->tun.fail_alloc || !z))
+		return NULL;
+	if (unlikely(shared_read(&z->stat[NR_FREE_PAGES]) - (s64)z->nr_reserved_highatomic <=
+		     (s64)(wmark_pages(z, WMARK_LOW) + z->lowmem_reserve[highest])))
 		return NULL;
 
-	ac.m = m;
-	ac.zonelist = unlikely(gfp & __GFP_THISNODE) ? &nd->thisnode_zonelist : &nd->zonelist;
-	ac.first = ac.zonelist->first[highest];
-	ac.highest_zoneidx = highest;
-	ac.migratetype = gfp_migratetype(gfp);
-	ac.spread_dirty = gfp & __GFP_WRITE;
-	if (likely(ac.first < ac.zonelist->nr)) {
-		struct zone *z = ac.zonelist->zones[ac.first];
+	ref = get_cpu(m, simulated);
+	pcp = z->pcp + ref.id;
+	list = &pcp->lists[gfp_migratetype(gfp)];
+	if (likely(!list_empty(list)))
+		f = pcp_take(z, ref.cpu, pcp, list, 0);
+	put_cpu(ref);
+	if (likely(f))
+		prepare_folio(z, f, 0);
+	return f;
+}
 
-		if (z->type == ZONE_NORMAL &&
-		    (m->nr_nodes == 1 || managed_zone(&z->node->zones[ZONE_DMA32])))
-			alloc_flags |= ALLOC_NOFRAGMENT;
-	}
+static __attribute__((noinline)) struct folio *alloc_general(struct rcl *m, struct node *nd,
+							     gfp_t gfp, u32 order)
+{
+	u32 alloc_flags = ALLOC_WMARK_LOW | (gfp & __GFP_KSWAPD_RECLAIM);
+	struct alloc_context ac = {
+		.m = m,
+		.zonelist = gfp & __GFP_THISNODE ? &nd->thisnode_zonelist : &nd->zonelist,
+		.highest_zoneidx = rcl_gfp_zone(gfp),
+		.migratetype = gfp_migratetype(gfp),
+		.spread_dirty = gfp & __GFP_WRITE,
+	};
+	struct zone *z;
+	struct folio *f;
 
-	f = get_page(&ac, gfp, order, alloc_flags);
+	RCL_ASSERT(order < MAX_ORDER);
+	gfp = task_gfp_context(rcl_current(m), gfp);
+	if (unlikely(m->tun.fail_alloc) && inject_failure(m, gfp))
+		return NULL;
+	ac.first = ac.zonelist->first[ac.highest_zoneidx];
+	z = preferred_zone(&ac);
+	if (z && z->type == ZONE_NORMAL &&
+	    (m->nr_nodes == 1 || managed_zone(&z->node->zones[ZONE_DMA32])))
+		alloc_flags |= ALLOC_NOFRAGMENT;
+
+	f = rcl_get_page_from_freelist(&ac, gfp, order, alloc_flags);
 	if (unlikely(!f)) {
 		ac.spread_dirty = false;
 		f = rcl_alloc_pages_slow(&ac, gfp, order);
 	}
-	if (unlikely(gfp & __GFP_ZERO) && f)
+	if (f && gfp & __GFP_ZERO)
 		zero_block(m, f, order);
 	return f;
 }
 
+static __attribute__((noinline)) struct folio *alloc_on_host(struct rcl *m, struct node *nd,
+							     gfp_t gfp)
+{
+	struct folio *f = alloc_fast(m, nd, gfp, false);
+
+	return likely(f) ? f : alloc_general(m, nd, gfp, 0);
+}
+
+static always_inline struct folio *alloc_pages(struct rcl *m, struct node *nd, gfp_t gfp, u32 order)
+{
+	struct folio *f;
+
+	if (unlikely(order))
+		return alloc_general(m, nd, gfp, order);
+	if (unlikely(!m->plat->simulated))
+		return alloc_on_host(m, nd, gfp);
+	f = alloc_fast(m, nd, gfp, true);
+	return likely(f) ? f : alloc_general(m, nd, gfp, 0);
+}
+
 struct folio *rcl_alloc_pages_node(struct rcl *m, u32 node, gfp_t gfp, u32 order)
 {
-	return alloc_pages(m, rcl_current(m), node, gfp, order);
+	RCL_ASSERT(node < m->nr_nodes);
+	return alloc_pages(m, m->nodes + node, gfp, order);
 }
 
 struct folio *rcl_alloc_pages(struct rcl *m, gfp_t gfp, u32 order)
 {
-	const struct task *t = rcl_current(m);
-
-	return alloc_pages(m, t, t->node, gfp, order);
+	return alloc_pages(m, m->nodes + rcl_current(m)->node, gfp, order);
 }
 
 /* munlock lost a race with truncation; the frame is the last to know. */
-static void clear_mlocked(struct zone *z, struct folio *f, u32 order)
+static __attribute__((noinline)) void clear_mlocked(struct zone *z, struct folio *f, u32 order)
 {
 	mod_zone_state(z, NR_MLOCK, -(1 << order));
 	count_vm_events(z->m, UNEVICTABLE_PGCLEARED, 1 << order);
@@ -376,28 +473,30 @@ static void clear_mlocked(struct zone *z, struct folio *f, u32 order)
 }
 
 /* The last look at a block before it is free: nobody may use, list, map or pay for it. */
-static inline void check_free(struct zone *z, struct folio *f, u32 order)
+static always_inline void check_free(struct zone *z, struct folio *f, u32 order)
 {
-	RCL_ASSERT(!(f->flags & FLAGS_CHECK_AT_FREE));
-	RCL_ASSERT(!f->refcount && !f->mapcount && !f->memcg);
-	RCL_ASSERT(f->order == order && !(f->migratetype & PCP_MARK));
-	if (unlikely(f->flags & BIT(PG_mlocked)))
+	u32 flags = f->flags;
+
+	RCL_ASSERT(!(f->refcount | f->mapcount) && !f->memcg);
+	RCL_ASSERT(f->order == order);
+	if (unlikely(flags & (FLAGS_CHECK_AT_FREE | BIT(PG_mlocked)))) {
+		RCL_ASSERT(!(flags & FLAGS_CHECK_AT_FREE));
 		clear_mlocked(z, f, order);
-	f->flags = z->frame_flags;
+	}
 }
 
-static inline void free_to_pcp(struct zone *z, struct cpu *cpu, struct folio *f, u32 order)
+static always_inline void free_to_pcp(struct rcl *m, struct zone *z, struct cpu *cpu,
+				      struct per_cpu_pages *pcp, struct folio *f, u32 order)
 {
-	struct rcl *m = z->m;
-	struct per_cpu_pages *pcp = &z->pcp[cpu - m->cpus];
-	u32 type = *pageblock_type(z, folio_pfn(m, f)), high = pcp->high, pindex;
-	bool free_high = pcp->free_factor && order && order <= PAGE_ALLOC_COSTLY_ORDER;
+	u32 type = *pageblock_type(m, folio_pfn(m, f)), high = pcp->high, pindex;
+	bool free_high = order && order <= PAGE_ALLOC_COSTLY_ORDER && pcp->free_factor;
 
 	cpu->events[PGFREE] += 1 << order;
-	f->migratetype = (u8)(type | PCP_MARK);
+	f->flags = z->frame_flags | BIT(PG_pcp);
+	f->migratetype = (u8)type;
 	/* Blocks of other types wait among the movable ones, to keep their type in the buddy. */
 	pindex = order_to_pindex(likely(type < MIGRATE_PCPTYPES) ? type : MIGRATE_MOVABLE, order);
-	list_add(&f->lru, &pcp->lists[pindex]);
+	push(f, &pcp->lists[pindex]);
 	pcp->count += 1u << order;
 
 	if (unlikely(z->reclaim_active))
@@ -406,48 +505,53 @@ static inline void free_to_pcp(struct zone *z, struct cpu *cpu, struct folio *f,
 		rcl_pcp_shrink(z, pcp, high, pindex, free_high);
 }
 
-static void free_to_buddy(struct zone *z, struct folio *f, u32 order)
+static __attribute__((noinline)) void free_to_buddy(struct zone *z, struct folio *f, u32 order)
 {
 	struct rcl *m = z->m;
-	struct cpu *cpu = rcl_this_cpu(m);
+	struct cpu_ref ref;
 
+	check_free(z, f, order);
 	spin_lock(&z->lock);
-	rcl_buddy_free(z, f, order, *pageblock_type(z, folio_pfn(m, f)), false);
+	rcl_buddy_free(z, f, order, *pageblock_type(m, folio_pfn(m, f)), false);
 	mod_zone_state(z, NR_FREE_PAGES, 1 << order);
 	spin_unlock(&z->lock);
-	rcl_cpu_lock(m, cpu);
-	cpu->events[PGFREE] += 1 << order;
-	rcl_cpu_unlock(m, cpu);
+	ref = get_cpu(m, m->plat->simulated);
+	ref.cpu->events[PGFREE] += 1 << order;
+	put_cpu(ref);
+}
+
+static always_inline void free_block(struct rcl *m, struct folio *f, u32 order, bool simulated)
+{
+	struct zone *z = folio_zone(m, f);
+	struct cpu_ref ref;
+
+	check_free(z, f, order);
+	ref = get_cpu(m, simulated);
+	free_to_pcp(m, z, ref.cpu, z->pcp + ref.id, f, order);
+	put_cpu(ref);
+}
+
+static __attribute__((noinline)) void free_general(struct rcl *m, struct folio *f, u32 order)
+{
+	if (pcp_allowed_order(order))
+		free_block(m, f, order, m->plat->simulated);
+	else
+		free_to_buddy(folio_zone(m, f), f, order);
 }
 
 void rcl_free_pages(struct rcl *m, struct folio *f, u32 order)
 {
-	struct zone *z = folio_zone(m, f);
-	struct cpu *cpu;
-
-	check_free(z, f, order);
-	if (unlikely(!pcp_allowed_order(order))) {
-		free_to_buddy(z, f, order);
-		return;
-	}
-	cpu = rcl_this_cpu(m);
-	rcl_cpu_lock(m, cpu);
-	free_to_pcp(z, cpu, f, order);
-	rcl_cpu_unlock(m, cpu);
+	if (likely(!order && m->plat->simulated))
+		free_block(m, f, 0, true);
+	else
+		free_general(m, f, order);
 }
 
 void rcl_free_folio_list(struct rcl *m, struct list_head *list)
 {
-	struct cpu *cpu = rcl_this_cpu(m);
 	struct folio *f, *next;
 
-	list_for_each_safe (f, next, list, lru) {
-		struct zone *z = folio_zone(m, f);
-
-		check_free(z, f, 0);
-		rcl_cpu_lock(m, cpu);
-		free_to_pcp(z, cpu, f, 0);
-		rcl_cpu_unlock(m, cpu);
-	}
+	list_for_each_safe (f, next, list, lru)
+		rcl_free_pages(m, f, 0);
 	list_init(list);
 }

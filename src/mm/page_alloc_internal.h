@@ -99,16 +99,20 @@ static inline void rcl_cpu_unlock(struct rcl *m, struct cpu *cpu)
 		spin_unlock(&cpu->lock);
 }
 
-static inline u8 *pageblock_type(struct zone *z, u64 pfn)
+/*
+ * The migratetype of each pageblock is a byte of a table (zone->lock) that stands in front of the
+ * descriptors and grows away from them: a free finds it without going through the zone.
+ */
+static inline u8 *pageblock_type(struct rcl *m, u64 pfn)
 {
-	return &z->pageblock_types[(pfn - z->start_pfn) >> PAGEBLOCK_ORDER];
+	return (u8 *)m->frames - 1 - (pfn >> PAGEBLOCK_ORDER);
 }
 
 /*
- * pcp.c. While a block is on a per-CPU list its migratetype carries this mark, by which a second
+ * pcp.c. While a block is on a per-CPU list it has a flag of the allocator's own, by which a second
  * free and a lost block are told.
  */
-#define PCP_MARK 0x80u
+enum { PG_pcp = 30 };
 
 static inline bool pcp_allowed_order(u32 order)
 {

@@ -150,7 +150,7 @@ static u32 drain_list(struct zone *z, struct list_head *list, u32 order, u32 cou
 		}
 		list_del(&f->lru);
 		freed += 1u << order;
-		rcl_buddy_free(z, f, order, f->migratetype & ~PCP_MARK, false);
+		rcl_buddy_free(z, f, order, f->migratetype, false);
 	} while (freed < count && !list_empty(list));
 	return freed;
 }

@@ -74,6 +74,7 @@ static u64 place_zones(struct rcl *m, const struct rcl_node_layout *layout)
 			z->node = nd;
 			z->type = (enum zone_type)(z - nd->zones);
 			z->name = zone_names[z->type];
+			z->zone_node = (u8)(n << 3 | z->type);
 			managed = z->managed_pages = layout[n].managed[z->type];
 			z->start_pfn = z->managed_start = pfn;
 			if (!managed)
@@ -91,9 +92,37 @@ static u64 place_zones(struct rcl *m, const struct rcl_node_layout *layout)
 	return pfn;
 }
 
-static size_t zone_tables_bytes(const struct zone *z)
+static size_t pcp_bytes(const struct rcl *m)
 {
-	return z->m->nr_cpus * sizeof(struct per_cpu_pages) + z->spanned_pages / PAGEBLOCK_NR_PAGES;
+	return m->nr_cpus * sizeof(struct per_cpu_pages);
+}
+
+/* Types of pageblocks, then the descriptors: see pageblock_type(). */
+static size_t type_table_bytes(const struct rcl *m)
+{
+	return align_up(m->nr_frames / PAGEBLOCK_NR_PAGES, PAGE_SIZE);
+}
+
+static int reserve_descriptors(struct rcl *m)
+{
+	size_t types = type_table_bytes(m);
+	char *mem = m->plat->ops->reserve(m->plat, types + m->nr_frames * sizeof(*m->frames));
+
+	if (!mem)
+		return -ENOMEM;
+	m->frames = (struct folio *)(mem + types);
+	memset(mem, MIGRATE_MOVABLE, types);
+	return 0;
+}
+
+static void release_descriptors(struct rcl *m)
+{
+	size_t types = type_table_bytes(m);
+
+	if (m->frames)
+		m->plat->ops->release(m->plat, (char *)m->frames - types,
+				      types + m->nr_frames * sizeof(*m->frames));
+	m->frames = NULL;
 }
 
 /* Hand the managed frames to the buddy in the largest blocks there are, lowest first. */
@@ -119,14 +148,13 @@ static void reserve_frames(struct zone *z, u64 pfn, u64 end)
 		struct folio *f = pfn_folio(z->m, pfn);
 
 		f->flags = z->frame_flags | BIT(PG_reserved);
-		f->zone_node = (u8)(z->node->id << 3 | z->type);
+		f->zone_node = z->zone_node;
 	}
 }
 
 static int init_zone(struct zone *z)
 {
 	struct rcl *m = z->m;
-	char *tables;
 
 	spin_init(&z->lock, m->threaded);
 	z->frame_flags = m->threaded ? BIT(PG_threaded) : 0;
@@ -136,14 +164,11 @@ static int init_zone(struct zone *z)
 	if (!managed_zone(z))
 		return 0;
 
-	tables = m->plat->ops->reserve(m->plat, zone_tables_bytes(z));
-	if (!tables)
+	z->pcp = m->plat->ops->reserve(m->plat, pcp_bytes(m));
+	if (!z->pcp)
 		return -ENOMEM;
-	z->pcp = (struct per_cpu_pages *)tables;
 	for (u32 cpu = 0; cpu < m->nr_cpus; cpu++)
 		rcl_pcp_init(&z->pcp[cpu]);
-	z->pageblock_types = (u8 *)(z->pcp + m->nr_cpus);
-	memset(z->pageblock_types, MIGRATE_MOVABLE, z->spanned_pages / PAGEBLOCK_NR_PAGES);
 
 	reserve_frames(z, z->start_pfn, z->managed_start);
 	reserve_frames(z, z->managed_start + z->managed_pages, z->start_pfn + z->spanned_pages);
@@ -166,6 +191,7 @@ static void find_starts(struct zonelist *zl)
 		while (i < zl->nr && zl->zones[i]->type > t)
 			i++;
 		zl->first[t] = (u8)i;
+		zl->preferred[t] = i < zl->nr ? zl->zones[i] : NULL;
 	}
 }
 
@@ -184,6 +210,8 @@ int rcl_page_alloc_init(struct rcl *m, const struct rcl_node_layout *layout, u32
 	const struct platform_ops *ops = m->plat->ops;
 	int err = -ENOMEM;
 
+	/* Per-CPU state goes without its lock in the simulator. */
+	RCL_ASSERT(!(m->plat->simulated && m->threaded));
 	if (!nr_nodes || nr_nodes > MAX_NODES)
 		return -EINVAL;
 	m->nodes = ops->reserve(m->plat, nr_nodes * sizeof(*m->nodes));
@@ -195,8 +223,8 @@ int rcl_page_alloc_init(struct rcl *m, const struct rcl_node_layout *layout, u32
 		err = -EINVAL;
 		goto fail;
 	}
-	m->frames = ops->reserve(m->plat, m->nr_frames * sizeof(*m->frames));
-	if (!m->frames)
+	err = reserve_descriptors(m);
+	if (err)
 		goto fail;
 	for (u32 n = 0; n < nr_nodes; n++) {
 		m->nodes[n].kswapd_highest_zoneidx = MAX_NR_ZONES;
@@ -226,12 +254,10 @@ void rcl_page_alloc_destroy(struct rcl *m)
 	for (u32 n = 0; n < m->nr_nodes; n++)
 		for_each_zone (z, m->nodes + n)
 			if (z->pcp)
-				ops->release(m->plat, z->pcp, zone_tables_bytes(z));
-	if (m->frames)
-		ops->release(m->plat, m->frames, m->nr_frames * sizeof(*m->frames));
+				ops->release(m->plat, z->pcp, pcp_bytes(m));
+	release_descriptors(m);
 	if (m->nodes)
 		ops->release(m->plat, m->nodes, m->nr_nodes * sizeof(*m->nodes));
-	m->frames = NULL;
 	m->nodes = NULL;
 	m->nr_nodes = 0;
 }
@@ -343,7 +369,7 @@ static u64 pcp_frames(struct zone *z)
 			struct folio *f;
 
 			list_for_each (f, &z->pcp[cpu].lists[i], lru) {
-				if (!(f->migratetype & PCP_MARK) || f->order != order ||
+				if (!(f->flags & BIT(PG_pcp)) || f->order != order ||
 				    folio_zone(z->m, f) != z || f->refcount)
 					return UINT64_MAX;
 				here += 1u << order;
@@ -368,8 +394,8 @@ bool rcl_page_alloc_is_valid(struct rcl *m)
 				return false;
 			if ((s64)free != z->stat[NR_FREE_PAGES] || pcp != pcp_frames(z))
 				return false;
-			for (u64 b = 0; b < z->spanned_pages / PAGEBLOCK_NR_PAGES; b++)
-				if (z->pageblock_types[b] >= MIGRATE_TYPES)
+			for (u64 b = 0; b < z->spanned_pages; b += PAGEBLOCK_NR_PAGES)
+				if (*pageblock_type(m, z->start_pfn + b) >= MIGRATE_TYPES)
 					return false;
 		}
 	}

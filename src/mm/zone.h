@@ -61,6 +61,7 @@ struct zone {
 	u64 spanned_pages;    /* c: frames from start_pfn to the end, holes included */
 	u64 managed_start;    /* c: first frame given to the allocator; the rest follow it */
 	u64 managed_pages;    /* c: frames given to the allocator */
+	u8 zone_node;	      /* c: folio->zone_node of its frames */
 	u32 frame_flags;      /* c: flags of a frame at rest: PG_threaded or none */
 	u64 watermark[NR_WMARK]; /* T: without boost */
 	u64 watermark_boost;	 /* Z: added to every watermark since types were mixed */
@@ -68,7 +69,6 @@ struct zone {
 	u64 nr_reserved_highatomic; /* Z: frames in MIGRATE_HIGHATOMIC pageblocks */
 	u64 lowmem_reserve[MAX_NR_ZONES]; /* T */
 	struct per_cpu_pages *pcp;	  /* one per CPU */
-	u8 *pageblock_types;		  /* Z: migratetype of each 2 MiB block */
 	bool reclaim_active;		  /* K: kswapd at work, pcp->high lowered */
 	s64 stat[NR_ZONE_STAT_ITEMS];	  /* A */
 	struct spinlock lock;
@@ -88,6 +88,7 @@ enum vmscan_throttle {
 struct zonelist {
 	u32 nr;
 	u8 first[MAX_NR_ZONES]; /* where a request up to this zone type starts; nr: nowhere */
+	struct zone *preferred[MAX_NR_ZONES]; /* the zone there, or NULL */
 	struct zone *zones[MAX_NODES * MAX_NR_ZONES]; /* nearest node first, highest zone first */
 };
 
