@@ -234,7 +234,8 @@ static enum fate free_folio(struct shrink *s, struct folio *f)
 		count_vm_event(m, PGLAZYFREED);
 		if (f->memcg)
 			rcl_count_memcg_events(f->memcg, PGLAZYFREED, 1);
-	} else if (folio_is_anon(f) ? !folio_test(f, PG_swapcache) : !f->mapping) {
+	} else if (!folio_test(f, PG_swapcache) && (folio_is_anon(f) || !f->mapping)) {
+		/* (A page that swap readahead brought in has no mapping, but is in the swap cache.) */
 		return FATE_KEEP_LOCKED;
 	} else if (!remove_mapping(s, f)) {
 		return FATE_KEEP_LOCKED;
