@@ -34,7 +34,6 @@ struct csv_state {
 	uint32_t unit;
 	char delimiter;
 	bool id_is_text;
-	bool has_size;
 };
 
 /* A field of a line, without its quotes. */
@@ -76,13 +75,6 @@ static inline const uint8_t *field_take(const uint8_t *p, char delimiter, struct
 	return p;
 }
 
-static bool field_is(const struct field *f, const char *word)
-{
-	size_t n = strlen(word);
-
-	return (size_t)(f->end - f->at) == n && !strncasecmp((const char *)f->at, word, n);
-}
-
 static bool field_number(const struct field *f, uint64_t *value)
 {
 	const uint8_t *p = f->at;
@@ -90,6 +82,28 @@ static bool field_number(const struct field *f, uint64_t *value)
 	if (*p == '0' && (p[1] | 0x20) == 'x')
 		return rcl_text_hex(p, value) == f->end;
 	return rcl_text_decimal(p, value) == f->end;
+}
+
+/*
+ * The field at `p` as a number: where it stops, or NULL. Almost every one is bare digits up to the
+ * delimiter, and is read in one go; the others are taken as fields first.
+ */
+static inline const uint8_t *field_take_number(const uint8_t *p, char delimiter, uint64_t *value)
+{
+	const uint8_t *end = rcl_text_decimal(p, value);
+	struct field f;
+
+	if (__builtin_expect(end && (*end == (uint8_t)delimiter || *end == '\n'), 1))
+		return end;
+	end = field_take(p, delimiter, &f);
+	return field_number(&f, value) ? end : NULL;
+}
+
+static bool field_is(const struct field *f, const char *word)
+{
+	size_t n = strlen(word);
+
+	return (size_t)(f->end - f->at) == n && !strncasecmp((const char *)f->at, word, n);
 }
 
 /* FNV-1a: identifiers that are not numbers are told apart by 64 bits. */
@@ -284,7 +298,6 @@ static int csv_columns(struct rcl_trace *t, const uint8_t *line, bool *header)
 			t, line, "no column is known to hold the identifier; say obj-id-col=N");
 	*header = t->options.header > 0 || named ||
 		  (t->options.header < 0 && line_is_header(s, line));
-	s->has_size = role_taken(s, ROLE_SIZE);
 	return 0;
 }
 
@@ -326,29 +339,28 @@ static const char *parse(const struct rcl_trace *t, const struct csv_state *s, c
 {
 	*row = (struct row){.size = 1};
 	for (uint32_t column = 0; column < s->columns; column++) {
+		enum role role = (enum role)s->roles[column];
 		struct field f;
 
-		p = field_take(p, s->delimiter, &f);
-		switch ((enum role)s->roles[column]) {
-		case ROLE_NONE:
-			break;
-		case ROLE_ID:
-			if (s->id_is_text)
-				row->id = field_hash(&f);
-			else if (!field_number(&f, &row->id))
+		if (role == ROLE_SIZE) {
+			p = field_take_number(p, s->delimiter, &row->size);
+			if (!p)
+				return "the size is not a number";
+		} else if (role == ROLE_ID && !s->id_is_text) {
+			p = field_take_number(p, s->delimiter, &row->id);
+			if (!p)
 				return "the identifier is not a number (for names: "
 				       "obj-id-is-num=false)";
-			break;
-		case ROLE_SIZE:
-			if (!field_number(&f, &row->size))
-				return "the size is not a number";
-			break;
-		case ROLE_OP:
+		} else {
+			p = field_take(p, s->delimiter, &f);
+		}
+		if (role == ROLE_ID && s->id_is_text)
+			row->id = field_hash(&f);
+		if (role == ROLE_OP) {
 			row->direction = field_direction(t, &f);
 			if (row->direction == -2)
 				return "unknown operation (read, write, 28, 2a, ..., or say which "
 				       "writes with write-op=)";
-			break;
 		}
 		if (*p == '\n' && column + 1 < s->columns)
 			return "the line has too few fields";
@@ -369,7 +381,7 @@ static int csv_next(struct rcl_trace *t, uint64_t *out, size_t max, size_t *n)
 		rc = rcl_text_lines(t, &limit);
 		if (rc <= 0)
 			return rc;
-		for (p = t->input.cur; p < limit && !t->rest.pages; p = next) {
+		for (p = t->input.cur; p < limit && *n < max && !t->rest.pages; p = next) {
 			const char *wrong;
 			struct row row;
 
@@ -389,6 +401,9 @@ static int csv_next(struct rcl_trace *t, uint64_t *out, size_t max, size_t *n)
 				return rcl_trace_fail_line(t, p, wrong);
 			}
 			t->line++;
+			rc = rcl_trace_emit(t, out, max, n);
+			if (rc)
+				return rc;
 		}
 		rcl_text_used(t, p);
 	}

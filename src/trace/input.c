@@ -34,7 +34,6 @@
 #include "trace/codec.h"
 
 #define RAW_BUFFER (128u << 10)
-#define SLACK	   64 /* behind the window: the newline, and room for word-wide loads */
 
 _Static_assert(RAW_BUFFER >= RCL_CODEC_HEAD, "the head has to fit");
 
@@ -363,7 +362,7 @@ static int input_new(struct rcl_input *in, const char *name, struct rcl_error *e
 
 	memset(in, 0, sizeof(*in));
 	in->source = s;
-	in->window = malloc(RCL_INPUT_WINDOW + SLACK);
+	in->window = malloc(RCL_INPUT_WINDOW + 1);
 	if (s) {
 		s->fd = s->spool_fd = -1;
 		s->size = -1;
@@ -374,7 +373,6 @@ static int input_new(struct rcl_input *in, const char *name, struct rcl_error *e
 		rcl_input_close(in);
 		return rcl_error_set(err, -ENOMEM, "%s: out of memory", name);
 	}
-	memset(in->window, '\n', RCL_INPUT_WINDOW + SLACK);
 	window_reset(in);
 	return 0;
 }

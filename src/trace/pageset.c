@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RUN_SHIFT 6
+#define RUN_PAGES 64u
 
 struct rcl_pageset_run {
-	uint64_t key; /* page >> RUN_SHIFT, plus one; 0: free */
+	uint64_t key; /* page / RUN_PAGES, plus one; 0: free */
 	uint64_t bits;
 };
 
@@ -72,32 +72,36 @@ static int grow(struct rcl_pageset *set)
 	return 0;
 }
 
-static int add_sparse(struct rcl_pageset *set, uint64_t page)
+/* The bits of a run of 64 pages, entered into the table when it is new; NULL without memory. */
+static uint64_t *run_bits(struct rcl_pageset *set, uint64_t index)
 {
-	uint64_t key = (page >> RUN_SHIFT) + 1;
+	uint64_t key = index + 1;
 	struct rcl_pageset_run *run = set->last;
 
 	if (!run || run->key != key) {
-		if (!set->runs || set->used * 10 >= (set->mask + 1) * 7) {
-			int rc = grow(set);
-
-			if (rc)
-				return rc;
-		}
+		if ((!set->runs || set->used * 10 >= (set->mask + 1) * 7) && grow(set))
+			return NULL;
 		run = find(set, key);
 		set->used += !run->key;
 		run->key = key;
 		set->last = run;
 	}
-	run->bits |= 1ull << (page & 63);
-	return 0;
+	return &run->bits;
 }
 
-int rcl_pageset_add(struct rcl_pageset *set, uint64_t page)
+int rcl_pageset_add(struct rcl_pageset *set, uint64_t page, uint64_t pages)
 {
-	if (!set->bits)
-		return add_sparse(set, page);
-	set->bits[page >> 6] |= 1ull << (page & 63);
+	while (pages) {
+		uint64_t first = page % RUN_PAGES, run = page / RUN_PAGES;
+		uint64_t n = pages < RUN_PAGES - first ? pages : RUN_PAGES - first;
+		uint64_t *bits = set->bits ? &set->bits[run] : run_bits(set, run);
+
+		if (!bits)
+			return -ENOMEM;
+		*bits |= ~0ull >> (RUN_PAGES - n) << first;
+		page += n;
+		pages -= n;
+	}
 	return 0;
 }
 

@@ -22,8 +22,8 @@ struct rcl_pageset {
 int rcl_pageset_init(struct rcl_pageset *set, uint64_t pages);
 void rcl_pageset_free(struct rcl_pageset *set);
 
-/* -ENOMEM when the set cannot grow. */
-int rcl_pageset_add(struct rcl_pageset *set, uint64_t page);
+/* Add [page, page + pages); -ENOMEM when the set cannot grow. */
+int rcl_pageset_add(struct rcl_pageset *set, uint64_t page, uint64_t pages);
 
 uint64_t rcl_pageset_count(const struct rcl_pageset *set);
 

@@ -67,17 +67,6 @@ void rcl_tally_free(struct rcl_tally *tally)
 	free(tally);
 }
 
-static int add_pages(struct rcl_pageset *set, uint64_t page, uint32_t pages)
-{
-	while (pages--) {
-		int rc = rcl_pageset_add(set, page++);
-
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
 int rcl_tally_add(struct rcl_tally *tally, const uint64_t *words, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -95,7 +84,7 @@ int rcl_tally_add(struct rcl_tally *tally, const uint64_t *words, size_t n)
 				*bits |= 1ull << (page & 63);
 			continue;
 		}
-		rc = add_pages(&tally->sets[set_of(key)], page, pages);
+		rc = rcl_pageset_add(&tally->sets[set_of(key)], page, pages);
 		if (rc)
 			return rc;
 	}

@@ -68,12 +68,27 @@ uint32_t rcl_trace_add_region(struct rcl_trace *t, enum rcl_access_kind kind, co
 	return t->nr_regions++;
 }
 
+static int emit_fault(struct rcl_trace *t, int code)
+{
+	const char *name = rcl_input_name(&t->input);
+	char where[48];
+
+	if (t->line)
+		snprintf(where, sizeof(where), "line %llu", (unsigned long long)t->line);
+	else
+		snprintf(where, sizeof(where), "before byte %llu",
+			 (unsigned long long)rcl_input_offset(&t->input));
+	if (code == -EOVERFLOW)
+		return rcl_trace_fail(t, code, "%s: %s: more pages than a region holds (2^%u)",
+				      name, where, RCL_WORD_PAGE_BITS);
+	return rcl_trace_fail(t, code, "%s: %s: out of memory", name, where);
+}
+
 int rcl_trace_emit(struct rcl_trace *t, uint64_t *out, size_t max, size_t *n)
 {
 	struct rcl_request *r = &t->rest;
 
 	while (r->pages && *n < max) {
-		uint64_t want = r->pages < RCL_TRACE_RUN_MAX ? r->pages : RCL_TRACE_RUN_MAX;
 		uint64_t at, run;
 		int rc;
 
@@ -81,14 +96,10 @@ int rcl_trace_emit(struct rcl_trace *t, uint64_t *out, size_t max, size_t *n)
 			rc = rcl_place_object(&t->place, r->id, r->page, r->pages, &at, &run);
 		else
 			rc = rcl_place_address(&t->place, r->page, r->pages, &at, &run);
-		if (rc == -EOVERFLOW)
-			return rcl_trace_fail(t, rc, "%s: more pages than a region holds (2^%u)",
-					      rcl_input_name(&t->input), RCL_WORD_PAGE_BITS);
 		if (rc)
-			return rcl_trace_fail(t, rc, "%s: out of memory",
-					      rcl_input_name(&t->input));
-		if (run > want)
-			run = want;
+			return emit_fault(t, rc);
+		if (run > RCL_TRACE_RUN_MAX)
+			run = RCL_TRACE_RUN_MAX;
 		out[(*n)++] = at | (run - 1) << RCL_WORD_RUN_SHIFT | r->bits;
 		r->page += run;
 		r->pages -= run;

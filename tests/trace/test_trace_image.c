@@ -72,7 +72,7 @@ static void page_sets(void **state)
 							: test_random(&seed) * 37 % limit;
 
 				added[k][i] = page;
-				assert_int_equal(rcl_pageset_add(&set[k], page), 0);
+				assert_int_equal(rcl_pageset_add(&set[k], page, 1), 0);
 			}
 			assert_int_equal(rcl_pageset_end(&set[k]), limit);
 			total[k] = rcl_pageset_count(&set[k]);
@@ -82,10 +82,36 @@ static void page_sets(void **state)
 		assert_true(common > 0);
 		assert_int_equal(common, rcl_pageset_common(&set[1], &set[0]));
 		for (size_t i = 0; i < n[1]; i++)
-			assert_int_equal(rcl_pageset_add(&set[0], added[1][i]), 0);
+			assert_int_equal(rcl_pageset_add(&set[0], added[1][i], 1), 0);
 		assert_int_equal(rcl_pageset_count(&set[0]), total[0] + total[1] - common);
 		rcl_pageset_free(&set[0]);
 		rcl_pageset_free(&set[1]);
+	}
+}
+
+/* Runs of pages at once, against one page at a time. */
+static void page_set_runs(void **state)
+{
+	(void)state;
+	for (int dense = 0; dense < 2; dense++) {
+		struct rcl_pageset runs, pages;
+		uint64_t seed = 11, limit = dense ? 100000 : 0;
+
+		assert_int_equal(rcl_pageset_init(&runs, limit), 0);
+		assert_int_equal(rcl_pageset_init(&pages, limit), 0);
+		for (int i = 0; i < 300; i++) {
+			uint64_t page = test_random(&seed) % 99000, n = test_random(&seed) % 300;
+
+			assert_int_equal(rcl_pageset_add(&runs, page, n), 0);
+			for (uint64_t k = 0; k < n; k++)
+				assert_int_equal(rcl_pageset_add(&pages, page + k, 1), 0);
+			assert_int_equal(rcl_pageset_count(&runs), rcl_pageset_count(&pages));
+			assert_int_equal(rcl_pageset_common(&runs, &pages),
+					 rcl_pageset_count(&pages));
+			assert_int_equal(rcl_pageset_end(&runs), rcl_pageset_end(&pages));
+		}
+		rcl_pageset_free(&runs);
+		rcl_pageset_free(&pages);
 	}
 }
 
@@ -370,6 +396,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_keep_everything),
 		cmocka_unit_test(page_sets),
+		cmocka_unit_test(page_set_runs),
 		cmocka_unit_test(image_of_tracegen),
 		cmocka_unit_test(image_of_sparse_requests),
 		cmocka_unit_test(image_of_addresses),
