@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Swap areas, slots, the swap cache, and swap I/O (algorithm: Linux 6.1 mm/swapfile.c, swap_state.c,
- * swap_slots.c, page_io.c).
+ * Swap areas, slots, the swap cache, and swap I/O (algorithm: Linux 6.1 mm/swapfile.c,
+ * swap_state.c, swap_slots.c, page_io.c).
  *
  * A swap entry is a non-zero 64-bit word: type (area) in bits 58..62, offset in bits 0..49.
  */
@@ -48,9 +48,10 @@ void rcl_free_swap_and_cache(struct rcl *m, swp_entry_t e);
 bool rcl_folio_free_swap(struct rcl *m, struct folio *f);
 u32 rcl_swap_count(struct rcl *m, swp_entry_t e); /* page-table references */
 
-/* vma and vpn below: the fault for which a slot is looked up or read; vma NULL when there is none. */
-
-/* The cached folio with a reference, or NULL. A page that readahead brought counts as a hit. */
+/*
+ * The cached folio with a reference, or NULL. A page that readahead brought counts as a hit. Here
+ * and below, vma and vpn are the fault's; vma NULL: no fault.
+ */
 struct folio *rcl_swap_cache_get_folio(struct rcl *m, swp_entry_t e, struct vma *vma, u64 vpn);
 /*
  * Read a slot in, with readahead by vm.page-cluster (around the fault's address if no area has seek

@@ -24,11 +24,12 @@
  * 2^page-cluster; without hits it falls, halving at most, to the one page, or two if this fault is
  * next to the last one. With a window of one the read is waited for at once. Where the window lies:
  *
- *   some area has seek cost    around the slot, aligned, on the theory that pages that left
- * together return together, and because neighbours cost no seek. One set of statistics for the
- * machine else                       around the faulting address: after it when faults go up,
- * before it when they go down, on both sides otherwise; swapped pages only, within the vma and the
- * page table. Statistics for each vma
+ *   some area has seek cost   around the slot, aligned: pages that left together may return
+ *                             together, and neighbours cost no seek. One set of statistics
+ *                             for the machine
+ *   else                      around the address: after it when faults go up, before it when
+ *                             they go down, else on both sides; swapped pages only, within the
+ *                             vma and the page table. Statistics for each vma
  *
  * The reference keeps the words in trees, one for each 64 MiB of swap, whose nodes are slab objects
  * charged to nobody. Our words are a flat array (faster), but the nodes are allocated and freed
@@ -435,7 +436,7 @@ static u32 window_pages(u64 prev, u64 now, s64 hits, u32 most, u32 last_window)
 	return max(min(pages, most), last_window / 2);
 }
 
-/* One page of a window: NULL errors do not matter, nobody asked for it. */
+/* One page of a window. Errors do not matter: nobody asked for it, or will ask again. */
 static void read_ahead(struct rcl *m, swp_entry_t e, gfp_t gfp, bool wanted)
 {
 	int error;
