@@ -283,6 +283,7 @@ static json_t *run_json(const struct sim_report *r, const struct sim_job *job)
 	const struct rcl_sim_result *res = &job->res;
 	double slowdown = report_slowdown(r, job);
 	json_t *o = json_object(), *lists, *time;
+	u64 io = 0;
 
 	json_object_set_new(o, "limit",
 			    has_limit(job) ? json_integer((json_int_t)job->req.limit)
@@ -304,9 +305,11 @@ static json_t *run_json(const struct sim_report *r, const struct sim_job *job)
 	for (size_t i = 0; i < ARRAY_SIZE(list_names); i++)
 		json_object_set_new(lists, list_names[i], json_integer((json_int_t)res->lists[i]));
 	json_object_set_new(o, "lists", lists);
-	time = json_pack("{s:I,s:I,s:I}", "run_ns", (json_int_t)res->run_ns, "stall_ns",
-			 (json_int_t)res->stall_ns, "full_stall_ns",
-			 (json_int_t)res->full_stall_ns);
+	for (u32 i = 0; i < res->nr_tasks; i++)
+		io += res->tasks[i].io_ns;
+	time = json_pack("{s:I,s:I,s:I,s:I}", "run_ns", (json_int_t)res->run_ns, "stall_ns",
+			 (json_int_t)res->stall_ns, "full_stall_ns", (json_int_t)res->full_stall_ns,
+			 "io_wait_ns", (json_int_t)io);
 	if (slowdown > 0)
 		json_object_set_new(time, "slowdown", json_real(round(slowdown * 1e4) / 1e4));
 	json_object_set_new(o, "time", time);

@@ -14,7 +14,7 @@
 #include "sim/size.h"
 
 #define LIMITS_MAX 1024
-#define SWEEP	   "100%,80%,60%,50%,40%,30%,20%"
+#define SWEEP	   "110%,100%,80%,60%,40%,30%,20%"
 
 static const struct cli_option options[] = {
 	{'l', "limit", "SIZE,...", true,

@@ -361,9 +361,12 @@ int rcl_run_task(struct run *r, struct mm *mm, struct memcg *group, const char *
 	int ret;
 
 	snprintf(t.name, sizeof(t.name), "%s", name);
+	rcl_task_attach(r->m, &t);
 	ret = rcl_sim_spawn_user(r->sim, &t, fn, arg);
 	if (!ret)
 		ret = rcl_sim_run_users(r->sim);
+	if (ret != -EDEADLK)
+		rcl_task_detach(r->m, &t);
 	*killed = fatal_signal_pending(&t);
 	return ret;
 }
@@ -418,6 +421,8 @@ static int run_tasks(struct run *r)
 		t->task.memcg = r->group;
 		t->task.mm = t->process->mm;
 		snprintf(t->task.name, sizeof(t->task.name), "trace/%u", t->id);
+		rcl_task_attach(r->m, &t->task);
+		t->attached = true;
 		ret = rcl_sim_spawn_user(r->sim, &t->task, rcl_run_replay, t);
 	}
 	return ret ? ret : rcl_sim_run_users(r->sim);
@@ -472,10 +477,24 @@ static int collect(struct run *r, u64 some, u64 full)
 	return 0;
 }
 
+/* Address spaces and what is in them. -EINTR: the group's limit is too small even for that. */
+static int start_program(struct run *r)
+{
+	int ret = create_processes(r);
+
+	if (!ret)
+		ret = rcl_run_replay_init(r);
+	if (!ret && r->req->check)
+		ret = rcl_run_content_init(r);
+	if (!ret)
+		ret = rcl_run_start(r);
+	return ret == -ENOMEM && r->group && r->group->failcnt ? -EINTR : ret;
+}
+
 static int play(struct run *r)
 {
 	u64 some, full, begun;
-	int ret = rcl_run_start(r);
+	int ret = start_program(r);
 
 	if (ret && ret != -EINTR)
 		return ret;
@@ -524,15 +543,7 @@ static int set_up(struct run *r)
 		ret = switch_swap_on(r);
 	if (!ret)
 		ret = open_group(r);
-	if (!ret)
-		ret = create_tasks(r);
-	if (!ret)
-		ret = create_processes(r);
-	if (!ret)
-		ret = rcl_run_replay_init(r);
-	if (!ret && r->req->check)
-		ret = rcl_run_content_init(r);
-	return ret;
+	return ret ? ret : create_tasks(r);
 }
 
 static void free_places(struct run *r, u32 p)
@@ -551,6 +562,9 @@ static void tear_down(struct run *r, bool orderly)
 {
 	u32 nr = r->processes ? r->nr_processes : 0;
 
+	for (u32 i = 0; orderly && r->runners && i < r->nr_runners; i++)
+		if (r->runners[i].attached)
+			rcl_task_detach(r->m, &r->runners[i].task);
 	for (u32 p = 0; orderly && r->m && p < nr; p++)
 		if (r->processes[p].mm)
 			rcl_mm_destroy(r->m, r->processes[p].mm);

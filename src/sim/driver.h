@@ -33,6 +33,8 @@ struct rcl_sim_start {
 	u64 other_inactive_anon; /* swappable memory that nobody will use again */
 	u64 other_active_anon;
 	u64 free_pages; /* kernel memory takes what exceeds this; 0 = the kernel takes none */
+	u64 kernel_reclaimable; /* of the kernel's memory: slabs that count as reclaimable */
+	u64 kernel_dma;		/* of the kernel's memory: taken from ZONE_DMA */
 };
 /* A small program written in C, as cgroups see it: what a run starts with unless told otherwise. */
 #define RCL_SIM_SMALL_PROGRAM ((struct rcl_sim_start){.anon_pages = 15, .kernel_pages = 15})

@@ -184,14 +184,19 @@ static int batch(struct runner *t, const u64 *words, u32 n)
 	return 0;
 }
 
-/* Keep the stall time's course up to the task's current share of its accesses. */
+/* Accesses after which part `mark` of the stall time's course is complete. */
+static u64 mark_at(const struct runner *t, u32 mark)
+{
+	return (u64)(((__uint128_t)t->nr_words * (mark + 1) + RCL_SIM_TIMELINE - 1) /
+		     RCL_SIM_TIMELINE);
+}
+
 static void mark_timeline(struct runner *t, u32 *mark)
 {
 	struct run *r = t->run;
 	u64 some, full;
 
-	while (*mark < RCL_SIM_TIMELINE &&
-	       t->done * RCL_SIM_TIMELINE >= (*mark + 1) * t->nr_words) {
+	while (*mark < RCL_SIM_TIMELINE && t->done >= mark_at(t, *mark)) {
 		rcl_psi_read(r->m, r->group ? r->group : r->m->root_memcg, &some, &full);
 		r->res->timeline[(*mark)++] = some - r->timeline_stall;
 		r->timeline_stall = some;
@@ -226,6 +231,8 @@ static int replay(struct runner *t)
 
 		if (r->check_every)
 			stop = min(stop, next_check);
+		if (t->longest && mark < RCL_SIM_TIMELINE)
+			stop = min(stop, mark_at(t, mark));
 		while (t->done < stop) {
 			ret = batch(t, t->words + t->done, (u32)min(stop - t->done, (u64)BATCH));
 			if (unlikely(ret))
@@ -244,7 +251,8 @@ static int replay(struct runner *t)
 			if (!go_on(t))
 				return -ECANCELED;
 		}
-		rcl_run_touch_own(r, t->process->mm);
+		if (t->done % CHUNK == 0)
+			rcl_run_touch_own(r, t->process->mm);
 		if (is_dead(t))
 			return -EINTR;
 	}
@@ -257,12 +265,15 @@ void rcl_run_replay(void *arg)
 	struct run *r = t->run;
 	int ret = replay(t);
 
+	u64 number = ret ? rcl_run_access_number(t, t->done) : 0;
+
 	if (ret == -EIO)
-		rcl_run_fail(r, RCL_SIM_IO_ERROR, rcl_run_access_number(t, t->done),
+		rcl_run_fail(r, RCL_SIM_IO_ERROR, number,
 			     "a page could not be read back: bus error");
-	else if (ret && ret != -ECANCELED && !r->stop)
-		rcl_run_fail(r, RCL_SIM_OOM, rcl_run_access_number(t, t->done),
-			     "task %u was killed: out of memory", t->id);
+	else if (ret == -EINTR || ret == -ENOMEM)
+		rcl_run_fail(r, RCL_SIM_OOM, number, "task %u was killed: out of memory", t->id);
+	else if (ret && ret != -ECANCELED)
+		rcl_run_fail(r, RCL_SIM_BROKEN, number, "an access failed: error %d", -ret);
 	t->end_ns = r->plat->now;
 	if (--r->nr_alive)
 		return;

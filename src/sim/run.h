@@ -38,6 +38,7 @@ struct runner {
 	struct run *run;
 	struct process *process;
 	struct task task;
+	bool attached;	  /* the machine knows the task */
 	u16 id;		  /* as in the trace */
 	const u64 *words; /* its accesses */
 	u64 nr_words, done;

@@ -33,34 +33,48 @@ static int touch_all(struct run *r, struct mm *mm, u64 vpn, u64 pages)
 
 /* ---- The rest of the machine --------------------------------------------------------------- */
 
-static int take_kernel_memory(struct run *r)
+/* Take up to `pages` frames in blocks of at most 2^order; returns how many are still wanted. */
+static s64 take(struct run *r, s64 pages, gfp_t gfp, int order)
 {
-	s64 keep = (s64)r->req->start.free_pages;
-	s64 need;
-
-	/* The program's own pages are free now and will not be when the counting starts. */
-	keep += r->req->start.anon_pages + r->req->start.locked_pages + r->req->start.kernel_pages +
-		r->req->start.file_pages;
-	keep += (s64)(r->req->start.other_inactive_anon + r->req->start.other_active_anon);
-	need = rcl_vmstat_get(r->m, "nr_free_pages") - keep;
-	if (need <= 0)
-		return 0;
-	r->max_kernel = (u64)need / (1 << (MAX_ORDER - 1)) + MAX_ORDER;
-	r->kernel = calloc(r->max_kernel, sizeof(*r->kernel));
-	if (!r->kernel)
-		return -ENOMEM;
-	for (int order = MAX_ORDER - 1; order >= 0; order--) {
-		while (need >= 1 << order && r->nr_kernel < r->max_kernel) {
+	for (; order >= 0; order--) {
+		while (pages >= 1 << order && r->nr_kernel < r->max_kernel) {
 			struct folio *f = rcl_alloc_pages(
-				r->m, GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY, (u32)order);
+				r->m, gfp | GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY, (u32)order);
 
 			if (!f)
 				break;
 			r->kernel[r->nr_kernel++] = (struct frame_block){f, (u32)order};
-			need -= 1 << order;
+			pages -= 1 << order;
 		}
 	}
-	return need ? -ENOSPC : 0;
+	return pages;
+}
+
+/*
+ * Each kind of kernel memory has pageblocks of its own, as after a boot; what is free in them
+ * decides how soon the kinds must steal from each other, which boosts the watermarks.
+ */
+static int take_kernel_memory(struct run *r)
+{
+	const struct rcl_sim_start *s = &r->req->start;
+	s64 keep = (s64)s->free_pages, need, slab, dma;
+
+	/* The program's own pages are free now and will not be when the counting starts. */
+	keep += s->anon_pages + s->locked_pages + s->kernel_pages + s->file_pages;
+	keep += (s64)(s->other_inactive_anon + s->other_active_anon);
+	need = rcl_vmstat_get(r->m, "nr_free_pages") - keep;
+	if (need <= 0)
+		return 0;
+	dma = min((s64)s->kernel_dma, need);
+	slab = min((s64)s->kernel_reclaimable, need - dma);
+	r->max_kernel = (u64)(need / (1 << (MAX_ORDER - 1)) + MAX_ORDER + dma + slab);
+	r->kernel = calloc(r->max_kernel, sizeof(*r->kernel));
+	if (!r->kernel)
+		return -ENOMEM;
+	need -= dma + slab;
+	need += take(r, dma, __GFP_DMA, 0);
+	need += take(r, slab, __GFP_RECLAIMABLE, 1);
+	return take(r, need, 0, MAX_ORDER - 1) ? -ENOSPC : 0;
 }
 
 static void use_other_memory(void *arg)
