@@ -222,8 +222,13 @@ static void test_io_errors(void **state)
 	write_out(w, f);
 	assert_true(folio_test(f, PG_dirty) && folio_test(f, PG_error));
 	assert_false(folio_test(f, PG_reclaim) || folio_test(f, PG_writeback));
+	rcl_lru_add_drain(w->m);
+	assert_int_equal(events(w, PGROTATED), 0); /* not to where it would be freed next */
 	w->fail = 0;
+	folio_set(f, PG_reclaim);
 	write_out(w, f);
+	rcl_lru_add_drain(w->m);
+	assert_int_equal(events(w, PGROTATED), 1);
 	assert_false(folio_test(f, PG_dirty));
 	drop_page(w, f);
 

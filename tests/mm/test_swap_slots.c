@@ -79,6 +79,22 @@ static void test_rotating_order(void **state)
 	assert_swap_valid(w);
 }
 
+/*
+ * In batches, a run may be left by a few slots: the batch in which it ends goes on behind it. The
+ * first batch after the long search for a run has 3 slots, the others 64: 3 + 8 * 64 = 515.
+ */
+static void test_rotating_batches(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(rcl_swapon(w->m, 0, 1 + 4096, -1, 0), 0);
+	area_run(w, 1, 2 * SWAPFILE_CLUSTER);
+	release(w, 100, 600);
+	alloc_run(w, 100, 515);
+	alloc_run(w, 1025, SWAPFILE_CLUSTER);
+	assert_swap_valid(w);
+}
+
 /* When no run is left, the search takes single free slots, wherever they are. */
 static void test_rotating_fragmented(void **state)
 {
@@ -301,10 +317,15 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_entries),	   TEST(test_swapon),
-		TEST(test_rotating_order), TEST(test_rotating_fragmented),
-		TEST(test_cluster_order),  TEST(test_priorities),
-		TEST(test_slot_caches),	   cmocka_unit_test(test_threads),
+		TEST(test_entries),
+		TEST(test_swapon),
+		TEST(test_rotating_order),
+		TEST(test_rotating_batches),
+		TEST(test_rotating_fragmented),
+		TEST(test_cluster_order),
+		TEST(test_priorities),
+		TEST(test_slot_caches),
+		cmocka_unit_test(test_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
