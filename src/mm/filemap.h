@@ -224,7 +224,10 @@ static inline bool rcl_mapping_tagged(const struct mapping *mapping, enum radix_
 /* Next folio with index in [*index, last] that has the tag; sets *index. NULL: none. */
 struct folio *rcl_radix_next_tagged(struct mapping *mapping, u64 *index, u64 last,
 				    enum radix_tag tag);
-/* Next folio, or next entry (folio or shadow), in [*index, last]; sets *index. NULL: none. */
+/*
+ * Next folio, or next entry (folio or shadow), in [*index, last]; sets *index. NULL: none. Allowed
+ * without the lock: then what is found needs the same second look as with rcl_radix_load().
+ */
 void *rcl_radix_next(struct mapping *mapping, u64 *index, u64 last);
 void *rcl_radix_next_entry(struct mapping *mapping, u64 *index, u64 last);
 /* Free a node that holds nothing but shadows (shadow shrinker). */

@@ -361,17 +361,21 @@ static u32 next_slot(const struct radix_node *node, u32 from, int tag)
 
 		return bits ? from + (u32)__builtin_ctzll(bits) : RADIX_SLOTS;
 	}
-	while (from < RADIX_SLOTS && !node->slots[from])
+	while (from < RADIX_SLOTS && !__atomic_load_n(&node->slots[from], __ATOMIC_RELAXED))
 		from++;
 	return from;
 }
 
+/*
+ * Works without the lock too, as look-ups do: levels come with the pointers, and an entry that went
+ * between being seen in its node and being loaded makes the walk start again where it was.
+ */
 static void *find_next(struct mapping *mapping, u64 *index, u64 last, int tag)
 {
 	u64 i = *index;
 
 	for (;;) {
-		void *e = mapping->root;
+		void *e = __atomic_load_n(&mapping->root, __ATOMIC_ACQUIRE);
 		u32 level;
 
 		if (i > last)
@@ -395,9 +399,9 @@ static void *find_next(struct mapping *mapping, u64 *index, u64 last, int tag)
 				    << level * RADIX_SHIFT;
 			if (to == RADIX_SLOTS)
 				break; /* i is now the first index after this node */
-			e = radix_to_node(e)->slots[to];
+			e = __atomic_load_n(&radix_to_node(e)->slots[to], __ATOMIC_ACQUIRE);
 		} while (radix_is_node(e));
-		if (!radix_is_node(e)) {
+		if (e && !radix_is_node(e)) {
 			if (i > last)
 				return NULL;
 			*index = i;

@@ -128,7 +128,7 @@ static struct cache_node *slab_node(const struct kmem_cache *c, const struct kme
 	return c->nodes + folio_node_id(s->folio);
 }
 
-static struct cpu *lock_cpu(struct rcl *m)
+static inline struct cpu *lock_cpu(struct rcl *m)
 {
 	struct cpu *cpu = rcl_this_cpu(m);
 
@@ -137,7 +137,7 @@ static struct cpu *lock_cpu(struct rcl *m)
 	return cpu;
 }
 
-static void unlock_cpu(struct rcl *m, struct cpu *cpu)
+static inline void unlock_cpu(struct rcl *m, struct cpu *cpu)
 {
 	if (unlikely(m->threaded))
 		spin_unlock(&cpu->lock);
