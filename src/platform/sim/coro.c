@@ -12,26 +12,11 @@
  */
 #include "platform/sim/coro.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define CORO_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define CORO_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define CORO_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define CORO_TSAN 1
-#endif
-#endif
-
-#ifdef CORO_ASAN
+#ifdef RCL_CORO_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-#ifdef CORO_TSAN
+#ifdef RCL_CORO_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
 #if defined(__has_include)
@@ -70,7 +55,10 @@ __asm__(".text\n"
 	"	popq %rbx\n"
 	"	popq %rbp\n"
 	"	.cfi_adjust_cfa_offset -48\n"
-	"	ret\n"
+	"	popq %rcx\n"
+	"	.cfi_adjust_cfa_offset -8\n"
+	"	.cfi_register rip, rcx\n"
+	"	jmpq *%rcx\n"
 	"	.cfi_endproc\n"
 	".size rcl_coro_swap, .-rcl_coro_swap\n"
 	".p2align 4\n"
@@ -161,10 +149,6 @@ static void *first_frame(struct rcl_coro *c)
 }
 #endif
 
-static void swap_context(struct rcl_coro *from, struct rcl_coro *to)
-{
-	rcl_coro_swap(&from->sp, to->sp);
-}
 static void prepare_context(struct rcl_coro *c)
 {
 	c->sp = first_frame(c);
@@ -178,10 +162,6 @@ static void ucontext_entry(unsigned hi, unsigned lo)
 	struct rcl_coro *c = (void *)(uintptr_t)((u64)hi << 32 | lo);
 
 	c->entry(c->arg);
-}
-static void swap_context(struct rcl_coro *from, struct rcl_coro *to)
-{
-	swapcontext(&from->ctx, &to->ctx);
 }
 static void prepare_context(struct rcl_coro *c)
 {
@@ -197,7 +177,7 @@ static void prepare_context(struct rcl_coro *c)
 
 size_t rcl_coro_stack_bytes(size_t bytes)
 {
-#if defined(CORO_ASAN) || defined(CORO_TSAN)
+#if defined(RCL_CORO_ASAN) || defined(RCL_CORO_TSAN)
 	return bytes * 4;
 #else
 	return bytes;
@@ -207,7 +187,7 @@ size_t rcl_coro_stack_bytes(size_t bytes)
 void rcl_coro_init_thread(struct rcl_coro *c)
 {
 	memset(c, 0, sizeof(*c));
-#ifdef CORO_TSAN
+#ifdef RCL_CORO_TSAN
 	c->fiber = __tsan_get_current_fiber();
 #endif
 }
@@ -217,7 +197,7 @@ void rcl_coro_init(struct rcl_coro *c, void *stack, size_t stack_bytes)
 	memset(c, 0, sizeof(*c));
 	c->stack = stack;
 	c->stack_bytes = stack_bytes;
-#ifdef CORO_TSAN
+#ifdef RCL_CORO_TSAN
 	c->fiber = __tsan_create_fiber(0);
 #endif
 #ifdef CORO_VALGRIND
@@ -227,13 +207,13 @@ void rcl_coro_init(struct rcl_coro *c, void *stack, size_t stack_bytes)
 
 void rcl_coro_exit(struct rcl_coro *c)
 {
-#ifdef CORO_TSAN
+#ifdef RCL_CORO_TSAN
 	__tsan_destroy_fiber(c->fiber);
 #endif
 #ifdef CORO_VALGRIND
 	VALGRIND_STACK_DEREGISTER(c->valgrind_id);
 #endif
-#ifdef CORO_ASAN
+#ifdef RCL_CORO_ASAN
 	__asan_unpoison_memory_region(c->stack, c->stack_bytes);
 #endif
 	c->stack = NULL;
@@ -241,7 +221,7 @@ void rcl_coro_exit(struct rcl_coro *c)
 
 void rcl_coro_prepare(struct rcl_coro *c, void (*entry)(void *), void *arg)
 {
-#ifdef CORO_ASAN
+#ifdef RCL_CORO_ASAN
 	/* Frames of the last user that never returned left their red zones behind. */
 	__asan_unpoison_memory_region(c->stack, c->stack_bytes);
 	c->fake_stack = NULL;
@@ -253,7 +233,7 @@ void rcl_coro_prepare(struct rcl_coro *c, void (*entry)(void *), void *arg)
 
 void rcl_coro_started(struct rcl_coro *c, struct rcl_coro *from)
 {
-#ifdef CORO_ASAN
+#ifdef RCL_CORO_ASAN
 	const void *bottom;
 	size_t bytes;
 
@@ -270,18 +250,24 @@ void rcl_coro_started(struct rcl_coro *c, struct rcl_coro *from)
 #endif
 }
 
+#if defined(RCL_CORO_UCONTEXT) || defined(RCL_CORO_ASAN) || defined(RCL_CORO_TSAN)
 void rcl_coro_switch(struct rcl_coro *from, struct rcl_coro *to, bool dying)
 {
 	(void)dying;
-#ifdef CORO_ASAN
+#ifdef RCL_CORO_ASAN
 	__sanitizer_start_switch_fiber(dying ? NULL : &from->fake_stack, to->stack,
 				       to->stack_bytes);
 #endif
-#ifdef CORO_TSAN
+#ifdef RCL_CORO_TSAN
 	__tsan_switch_to_fiber(to->fiber, 0);
 #endif
-	swap_context(from, to);
-#ifdef CORO_ASAN
+#ifdef RCL_CORO_UCONTEXT
+	swapcontext(&from->ctx, &to->ctx);
+#else
+	rcl_coro_swap(&from->sp, to->sp);
+#endif
+#ifdef RCL_CORO_ASAN
 	__sanitizer_finish_switch_fiber(from->fake_stack, NULL, NULL);
 #endif
 }
+#endif

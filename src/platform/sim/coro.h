@@ -15,6 +15,16 @@
 #include <ucontext.h>
 #endif
 
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define RCL_CORO_ASAN 1
+#endif
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#define RCL_CORO_TSAN 1
+#endif
+
 struct rcl_coro {
 	void *sp;    /* saved stack pointer while it does not run */
 	void *stack; /* lowest usable byte; NULL: the caller's own thread */
@@ -39,7 +49,17 @@ void rcl_coro_exit(struct rcl_coro *c);
 /* Make the next switch to c call entry(arg), which must never return. */
 void rcl_coro_prepare(struct rcl_coro *c, void (*entry)(void *), void *arg);
 /* Leave `from` (which is running) for `to`. dying: from will not be switched to again. */
+#if defined(RCL_CORO_UCONTEXT) || defined(RCL_CORO_ASAN) || defined(RCL_CORO_TSAN)
 void rcl_coro_switch(struct rcl_coro *from, struct rcl_coro *to, bool dying);
+#else
+void rcl_coro_swap(void **save_sp, void *load_sp) __attribute__((visibility("hidden")));
+
+static inline void rcl_coro_switch(struct rcl_coro *from, struct rcl_coro *to, bool dying)
+{
+	(void)dying; /* only tools that watch stacks want to know */
+	rcl_coro_swap(&from->sp, to->sp);
+}
+#endif
 /* entry(arg) calls this first: the second half of the switch from `from` that started it. */
 void rcl_coro_started(struct rcl_coro *c, struct rcl_coro *from);
 

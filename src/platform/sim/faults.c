@@ -104,7 +104,8 @@ static const struct rcl_sim_device_config device_presets[] = {
 		/*
 		 * QEMU's emulated CPU and virtio disk on a file in the host's page cache: 225 us
 		 * asleep for a 4 KiB read, of which handling the interrupt and switching back are
-		 * CPU work ("emulated" above). No writeback throttling: ten writes at once were seen.
+		 * CPU work ("emulated" above). No writeback throttling: ten writes at once were
+		 * seen.
 		 */
 		.name = "virtio",
 		.read_latency_ns = 195000,

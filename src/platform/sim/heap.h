@@ -88,19 +88,24 @@ static inline void heap_push(struct heap *h, struct heap_node *node, u64 key, u6
 	RCL_ASSERT(h->nr < h->cap);
 	heap_sift_up(h, h->nr++, (struct heap_slot){key, tie, node});
 }
-static inline void heap_remove(struct heap *h, struct heap_node *node)
+/* Put the last member where another was taken out. */
+static inline void heap_refill(struct heap *h, u32 pos)
 {
-	u32 pos = node->pos;
-	struct heap_slot last = h->slots[--h->nr];
+	struct heap_slot last = h->slots[h->nr];
 
-	RCL_DEBUG_ASSERT(pos <= h->nr);
-	node->pos = HEAP_OUT;
-	if (pos == h->nr)
-		return;
 	if (pos && heap_before(&last, &h->slots[(pos - 1) / 2]))
 		heap_sift_up(h, pos, last);
 	else
 		heap_sift_down(h, pos, last);
+}
+static inline void heap_remove(struct heap *h, struct heap_node *node)
+{
+	u32 pos = node->pos;
+
+	RCL_DEBUG_ASSERT(pos < h->nr);
+	node->pos = HEAP_OUT;
+	if (pos != --h->nr)
+		heap_refill(h, pos);
 }
 static inline struct heap_node *heap_pop(struct heap *h)
 {

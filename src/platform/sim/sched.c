@@ -104,17 +104,15 @@ static inline void productive(struct rcl_sim *sim, struct sim_task *st, bool on)
 
 /* ---- the fair part ---- */
 
-/* Bring the running task's CPU time and the queue's least virtual time up to date. */
-static inline void account(struct sim_cpu *c)
+/* Bring the CPU time of a CPU's task and the queue's least virtual time up to date. */
+static inline void account(struct rcl_sim *sim, struct sim_cpu *c)
 {
 	struct sim_task *st = c->curr;
-	u64 least;
+	u64 now = cpu_clock(sim, c), least;
 
-	if (!st)
-		return;
-	st->task->cpu_ns += c->now - st->exec_start;
-	st->vruntime += c->now - st->exec_start;
-	st->exec_start = c->now;
+	st->task->cpu_ns += now - st->exec_start;
+	st->vruntime += now - st->exec_start;
+	st->exec_start = now;
 	least = st->vruntime;
 	if (c->rq.nr)
 		least = min(least, c->rq.slots[0].key);
@@ -139,7 +137,7 @@ static inline void look_at(struct rcl_sim *sim, u64 t)
 	sim->plat.next_event = min(sim->plat.next_event, t);
 }
 
-static void enqueue(struct rcl_sim *sim, struct sim_cpu *c, struct sim_task *st)
+static inline void enqueue(struct rcl_sim *sim, struct sim_cpu *c, struct sim_task *st)
 {
 	st->state = TASK_RUNNABLE;
 	st->cpu = c->id;
@@ -170,11 +168,13 @@ static struct sim_cpu *select_cpu(struct rcl_sim *sim, struct sim_task *st)
 }
 
 /* Make a waiting or new task runnable, on behalf of whatever runs now (a task or an event). */
-static void make_runnable(struct rcl_sim *sim, struct sim_task *st, struct sim_cpu *c)
+static inline void make_runnable(struct rcl_sim *sim, struct sim_task *st, struct sim_cpu *c)
 {
 	struct sim_cpu *prev = &sim->cpus[st->cpu];
 	u64 now;
 
+	if (c->curr)
+		account(sim, c);
 	if (unlikely(c != prev)) {
 		change_queue(st, prev, c);
 		sim->stats.migrations++;
@@ -200,8 +200,7 @@ static void make_runnable(struct rcl_sim *sim, struct sim_task *st, struct sim_c
 	now = cpu_clock(sim, c);
 	if (c->rq.nr == 1)
 		arm_tick(sim, c, now);
-	if (c->curr->vruntime + (now - c->curr->exec_start) >
-	    st->vruntime + sim->wakeup_granularity)
+	if (c->curr->vruntime > st->vruntime + sim->wakeup_granularity)
 		c->need_resched = true;
 	if (c->id == sim->plat.cpu)
 		look_at(sim, c->need_resched ? 0 : c->next_tick);
@@ -238,7 +237,7 @@ static void tick(struct rcl_sim *sim, struct sim_cpu *c)
 {
 	u64 ideal, ran;
 
-	account(c);
+	account(sim, c);
 	ideal = slice(sim, nr_running(c));
 	ran = c->now - c->curr->slice_start;
 	if (ran > ideal)
@@ -262,7 +261,7 @@ static void tick(struct rcl_sim *sim, struct sim_cpu *c)
 }
 
 /* Take up the next task of a CPU that has none. */
-static void pick(struct rcl_sim *sim, struct sim_cpu *c)
+static inline void pick(struct rcl_sim *sim, struct sim_cpu *c)
 {
 	struct sim_task *st;
 
@@ -297,7 +296,7 @@ static void unlink_waiter(struct rcl_sim *sim, struct sim_task *st)
 		sim->nr_users_forever--;
 }
 
-static void wake_up_task(struct rcl_sim *sim, struct sim_task *st, int result)
+static inline void wake_up_task(struct rcl_sim *sim, struct sim_task *st, int result)
 {
 	RCL_DEBUG_ASSERT(st->state == TASK_WAITING);
 	unlink_waiter(sim, st);
@@ -346,7 +345,7 @@ void rcl_sim_event_add(struct rcl_sim *sim, struct sim_event *ev, u64 t)
 
 /* ---- the loop ---- */
 
-static struct sim_cpu *slowest_busy(const struct rcl_sim *sim)
+static inline struct sim_cpu *slowest_busy(const struct rcl_sim *sim)
 {
 	struct sim_cpu *c;
 
@@ -362,7 +361,7 @@ static struct sim_cpu *slowest_busy(const struct rcl_sim *sim)
 }
 
 /* Make c the running CPU. */
-static void enter(struct rcl_sim *sim, struct sim_cpu *c)
+static inline void enter(struct rcl_sim *sim, struct sim_cpu *c)
 {
 	struct platform *p = &sim->plat;
 	u64 t;
@@ -384,7 +383,7 @@ static void enter(struct rcl_sim *sim, struct sim_cpu *c)
 }
 
 /* How far c may run before another CPU must catch up. */
-static void set_horizon(struct rcl_sim *sim, const struct sim_cpu *c)
+static inline void set_horizon(struct rcl_sim *sim, const struct sim_cpu *c)
 {
 	u64 least = UINT64_MAX, quantum = QUANTUM;
 
@@ -445,13 +444,13 @@ static struct sim_cpu *give_up_cpu(struct rcl_sim *sim)
 	struct sim_cpu *c = &sim->cpus[sim->plat.cpu];
 
 	c->now = sim->plat.now;
-	account(c);
+	account(sim, c);
 	c->curr = NULL;
 	return c;
 }
 
 /* ... and will not want it back for now. */
-static void leave_cpu(struct rcl_sim *sim)
+static inline void leave_cpu(struct rcl_sim *sim)
 {
 	struct sim_cpu *c = give_up_cpu(sim);
 
@@ -482,6 +481,7 @@ void rcl_sim_poll(struct platform *p)
 	struct rcl_sim *sim = to_sim(p);
 	struct sim_task *st = sim->running, *next;
 	struct sim_cpu *c = &sim->cpus[p->cpu];
+	u64 busy = sim->busy;
 
 	RCL_ASSERT(!sim->in_irq);
 	c->now = p->now;
@@ -489,6 +489,8 @@ void rcl_sim_poll(struct platform *p)
 		run_event(sim);
 	p->cpu = c->id;
 	p->now = c->now;
+	if (sim->busy & ~busy) /* an event gave an idle CPU work */
+		set_horizon(sim, c);
 	if (c->rq.nr) {
 		if (unlikely(sim->cfg.explore) && rng_below(&sim->rng_sched, EXPLORE_PREEMPT) == 0)
 			c->need_resched = true;
@@ -496,7 +498,7 @@ void rcl_sim_poll(struct platform *p)
 			tick(sim, c);
 	}
 	if (c->need_resched && c->rq.nr) {
-		account(c);
+		account(sim, c);
 		c->curr = NULL;
 		enqueue(sim, c, st);
 		pick(sim, c);
@@ -561,7 +563,8 @@ int rcl_sim_wait_on(struct platform *p, u32 *word, u32 value, u64 timeout_ns, bo
 }
 
 /* The next waiter on word: the first, or any of them when exploring. */
-static struct sim_task *find_waiter(struct rcl_sim *sim, struct list_head *head, const u32 *word)
+static inline struct sim_task *find_waiter(struct rcl_sim *sim, struct list_head *head,
+					   const u32 *word)
 {
 	struct sim_task *st, *found = NULL;
 	u32 seen = 0;

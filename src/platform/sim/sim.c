@@ -167,7 +167,7 @@ int rcl_sim_run_users(struct rcl_sim *sim)
 
 static void report_task(FILE *f, const struct rcl_sim *sim, const struct sim_task *st)
 {
-	static const char *const states[] = {"runnable", "running", "waiting", "ended"};
+	static const char *const states[] = {"runnable", "running", "waiting"};
 
 	fprintf(f, "  %s task %u \"%.16s\" on cpu %u: %s", st->user ? "user" : "machine",
 		st->task->id, st->task->name, st->cpu, states[st->state]);
@@ -197,7 +197,8 @@ void rcl_sim_stuck(struct rcl_sim *sim, const char *why)
 	if (f) {
 		fprintf(f, "deadlock at %.6f s: %s\n", (double)sim->plat.now / 1e9, why);
 		list_for_each (st, &sim->tasks, all) {
-			if (st == &sim->main && sim->in_run)
+			/* A task that has just ended may still be the one that runs this loop. */
+			if (st->state == TASK_ENDED || (st == &sim->main && sim->in_run))
 				continue;
 			if (++nr > most)
 				break;
