@@ -515,6 +515,7 @@ static void fsync_writes_one_file_and_waits(void **state_)
 	assert_int_equal(rcl_file_fsync(w.m, &a), 0);
 	assert_int_equal(state(&w, NR_FILE_DIRTY), 300);
 	assert_int_equal(state(&w, NR_WRITTEN), 700);
+	assert_false(rcl_mapping_tagged(a.mapping, TAG_TOWRITE));
 	assert_int_equal(rcl_sim_device_content(w.sim, w.dev, a.mapping->first_block + 699), 11);
 	rcl_sync(w.m);
 	expect(&w, 0, 0, 1000, 1000);
@@ -773,6 +774,27 @@ struct chaos {
 	bool broken;
 };
 
+/* A file of its own that is freed while a flusher may be in it. */
+static void short_lived_file(struct chaos *c, u64 r)
+{
+	struct rcl *m = c->w.m;
+	struct mapping *mapping;
+	struct file file;
+
+	if (rcl_mapping_create(m, "short", c->w.dev, DEVICE_BLOCKS - 1000, 1000, 0, &mapping)) {
+		c->broken = true;
+		return;
+	}
+	rcl_file_open(m, mapping, &file);
+	rcl_file_write(m, &file, 0, 1 + r % 200, r);
+	rcl_wakeup_flusher_threads(m);
+	if (r & 1024)
+		rcl_file_fsync(m, &file);
+	else
+		sleep_ms(&c->w, r >> 11 & 3);
+	rcl_mapping_destroy(m, mapping);
+}
+
 static void chaos_step(struct chaos *c, struct file *mine)
 {
 	struct rcl *m = c->w.m;
@@ -801,7 +823,10 @@ static void chaos_step(struct chaos *c, struct file *mine)
 	case 8:
 		rcl_file_advise(m, file, index, nr, RCL_FADV_DONTNEED);
 		break;
-	case 9 ... 30:
+	case 9 ... 12:
+		short_lived_file(c, r >> 40);
+		break;
+	case 13 ... 30:
 		err = rcl_file_read(m, file, index, nr, &stamp);
 		break;
 	default:
