@@ -17,8 +17,9 @@
  * find them "referenced", which is why it takes a second one to be activated.
  *
  * Counting: PGFAULT at every entry. A fault on a file page that is not there counts PGMAJFAULT,
- * waits without mm->lock, and starts over, counting PGFAULT again. A swap fault waits inside and
- * counts PGMAJFAULT only if it had to read.
+ * waits without mm->lock, and starts over, counting PGFAULT again. A swap fault counts PGMAJFAULT
+ * only if it had to read; it too starts over if the page is still being read (readahead), but not
+ * when it read the one page it needs, since that is waited for at once.
  *
  * After a read fault a swapped-in page keeps its slot (clean copy, may be dropped without a write);
  * after a write fault the slot is given up if nobody else can be using the page, which includes
@@ -155,7 +156,16 @@ static int swap_fault(struct fault *ft, pte_t old)
 		}
 		count_fault(ft, PGMAJFAULT);
 	}
-	folio_lock(m, f);
+	if (!folio_trylock(f)) {
+		/* Still being read, with others around it. Wait without mm->lock once, then with. */
+		if (!ft->tried) {
+			mmap_unlock(m, ft->mm);
+			rcl_folio_wait_locked(m, f);
+			folio_put(m, f);
+			return FAULT_UNLOCKED;
+		}
+		folio_lock(m, f);
+	}
 	if (!folio_test(f, PG_swapcache) || f->private_ != entry)
 		goto out;
 	/* References held by this CPU's batch would make the page look shared. */

@@ -45,14 +45,14 @@ static inline void spin_init(struct spinlock *l, bool threaded)
 }
 static inline void spin_lock(struct spinlock *l)
 {
-	if (likely(l->word == 0))
+	if (likely(__atomic_load_n(&l->word, __ATOMIC_RELAXED) == 0))
 		l->word = SPIN_HELD;
 	else
 		rcl_spin_lock_slow(l);
 }
 static inline void spin_unlock(struct spinlock *l)
 {
-	if (likely(l->word == SPIN_HELD))
+	if (likely(__atomic_load_n(&l->word, __ATOMIC_RELAXED) == SPIN_HELD))
 		l->word = 0;
 	else
 		__atomic_store_n(&l->word, SPIN_THREADED, __ATOMIC_RELEASE);
