@@ -545,6 +545,13 @@ static void change_group_share(struct rcl *m, struct kmem_cache *c, struct kmem_
 	shared_add(&lv->stat[c->item], bytes, m->threaded);
 }
 
+/* Word by word: a late reader without a lock may still look at what was here before. */
+static void zero_object(void *obj, u32 bytes)
+{
+	for (u64 *w = obj; (char *)w < (char *)obj + bytes; w++)
+		__atomic_store_n(w, 0, __ATOMIC_RELAXED);
+}
+
 void *rcl_kmem_cache_alloc(struct rcl *m, struct kmem_cache *c, gfp_t gfp, struct memcg *memcg)
 {
 	struct cache_cpu *cc;
@@ -575,7 +582,7 @@ void *rcl_kmem_cache_alloc(struct rcl *m, struct kmem_cache *c, gfp_t gfp, struc
 		*obj_owner(c, s, obj_index(c, s, obj)) = memcg->id;
 		change_group_share(m, c, s, memcg, c->full_size);
 	}
-	memset(obj, 0, c->mem_size);
+	zero_object(obj, c->mem_size);
 	return obj;
 }
 
