@@ -347,6 +347,7 @@ static void start_of(const struct rcl_recording *rec, struct rcl_sim_start *star
 
 	start->other_inactive_anon = (u64)(inactive > 0 ? inactive : 0);
 	start->other_active_anon = (u64)rcl_recorded_get(vm, "nr_active_anon");
+	start->slab_reclaimable_pages = (u64)rcl_recorded_get(vm, "nr_slab_reclaimable");
 	start->free_pages = (u64)rcl_recorded_get(vm, "nr_free_pages");
 	start->kernel_reclaimable = (u64)rcl_recorded_get(vm, "nr_slab_reclaimable");
 	start->kernel_dma = (u64)rcl_recorded_get(vm, "pgalloc_dma");
@@ -367,7 +368,9 @@ int rcl_recording_request(const struct rcl_recording *rec, struct rcl_sim_reques
 	req->readahead = RCL_SIM_READAHEAD_OFF;
 	req->seed = 1;
 	start_of(rec, &req->start);
-	if (rcl_tunables_set(&req->tunables, "vm.swappiness", rec->swappiness) ||
+	/* mkfs gives a filesystem under 512 MiB blocks of 1 KiB, and the guest's has 400 MiB. */
+	if (rcl_tunables_set(&req->tunables, "sim.fs_block_size", 1024) ||
+	    rcl_tunables_set(&req->tunables, "vm.swappiness", rec->swappiness) ||
 	    rcl_tunables_set(&req->tunables, "vm.page-cluster", rec->page_cluster) ||
 	    rcl_tunables_set(&req->tunables, "vm.min_free_kbytes", min_free_kbytes_of(rec)))
 		return rcl_error_set(err, -EINVAL, "a recorded setting is out of its range");
