@@ -347,7 +347,6 @@ static void start_of(const struct rcl_recording *rec, struct rcl_sim_start *star
 
 	start->other_inactive_anon = (u64)(inactive > 0 ? inactive : 0);
 	start->other_active_anon = (u64)rcl_recorded_get(vm, "nr_active_anon");
-	start->slab_reclaimable_pages = (u64)rcl_recorded_get(vm, "nr_slab_reclaimable");
 	start->free_pages = (u64)rcl_recorded_get(vm, "nr_free_pages");
 	start->kernel_reclaimable = (u64)rcl_recorded_get(vm, "nr_slab_reclaimable");
 	start->kernel_dma = (u64)rcl_recorded_get(vm, "pgalloc_dma");

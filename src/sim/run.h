@@ -47,11 +47,6 @@ struct runner {
 	u64 end_ns;
 };
 
-struct frame_block {
-	struct folio *folio;
-	u32 order;
-};
-
 struct run {
 	const struct rcl_sim_request *req;
 	struct rcl_sim_result *res;
@@ -75,7 +70,7 @@ struct run {
 	u64 program_base;    /* first page of the program's own memory */
 	struct mm *other_mm; /* the rest of the machine */
 	struct mapping *program_file;
-	struct frame_block *kernel;
+	struct folio **kernel; /* its memory */
 	u64 nr_kernel, max_kernel;
 	u64 own_kernel_pages; /* charged to the group beside what the engine charges */
 };

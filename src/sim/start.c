@@ -19,6 +19,7 @@
 #define FIRST_OWN_VPN 0x400ull /* 4 MiB, where programs are linked to */
 #define STACK_PAGES   2u
 #define STACK_VPN     (LAST_VPN - 0x1000)
+#define START_SLACK   1024 /* pages left for the last step: more than per-CPU lists hold */
 
 static int touch_all(struct run *r, struct mm *mm, u64 vpn, u64 pages)
 {
@@ -33,48 +34,64 @@ static int touch_all(struct run *r, struct mm *mm, u64 vpn, u64 pages)
 
 /* ---- The rest of the machine --------------------------------------------------------------- */
 
-/* Take up to `pages` frames in blocks of at most 2^order; returns how many are still wanted. */
-static s64 take(struct run *r, s64 pages, gfp_t gfp, int order)
+/*
+ * Pages of one kind. Single pages, as kernel memory mostly is: each kind then has pageblocks of its
+ * own, as after a boot, and what is free in the last of them decides how soon the kinds must steal
+ * from each other, which boosts the watermarks.
+ */
+static int take_pages(struct run *r, u64 nr, gfp_t kind)
 {
-	for (; order >= 0; order--) {
-		while (pages >= 1 << order && r->nr_kernel < r->max_kernel) {
-			struct folio *f = rcl_alloc_pages(
-				r->m, gfp | GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY, (u32)order);
+	for (; nr && r->nr_kernel < r->max_kernel; nr--) {
+		struct folio *f =
+			rcl_alloc_pages(r->m, GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY | kind, 0);
 
-			if (!f)
-				break;
-			r->kernel[r->nr_kernel++] = (struct frame_block){f, (u32)order};
-			pages -= 1 << order;
-		}
+		if (!f)
+			return -ENOSPC;
+		r->kernel[r->nr_kernel++] = f;
 	}
-	return pages;
+	return 0;
 }
 
-/*
- * Each kind of kernel memory has pageblocks of its own, as after a boot; what is free in them
- * decides how soon the kinds must steal from each other, which boosts the watermarks.
- */
+static s64 excess(struct run *r)
+{
+	return rcl_vmstat_get(r->m, "nr_free_pages") - (s64)r->req->start.free_pages;
+}
+
+/* Before anything else: all but what will be taken by the rest. */
 static int take_kernel_memory(struct run *r)
 {
 	const struct rcl_sim_start *s = &r->req->start;
-	s64 keep = (s64)s->free_pages, need, slab, dma;
+	s64 later = (s64)(s->anon_pages + s->locked_pages + s->kernel_pages + s->file_pages +
+			  s->other_inactive_anon + s->other_active_anon);
+	s64 need = excess(r);
+	u64 slab, dma;
+	int ret;
 
-	/* The program's own pages are free now and will not be when the counting starts. */
-	keep += s->anon_pages + s->locked_pages + s->kernel_pages + s->file_pages;
-	keep += (s64)(s->other_inactive_anon + s->other_active_anon);
-	need = rcl_vmstat_get(r->m, "nr_free_pages") - keep;
 	if (need <= 0)
 		return 0;
-	dma = min((s64)s->kernel_dma, need);
-	slab = min((s64)s->kernel_reclaimable, need - dma);
-	r->max_kernel = (u64)(need / (1 << (MAX_ORDER - 1)) + MAX_ORDER + dma + slab);
+	r->max_kernel = (u64)need;
 	r->kernel = calloc(r->max_kernel, sizeof(*r->kernel));
 	if (!r->kernel)
 		return -ENOMEM;
-	need -= dma + slab;
-	need += take(r, dma, __GFP_DMA, 0);
-	need += take(r, slab, __GFP_RECLAIMABLE, 1);
-	return take(r, need, 0, MAX_ORDER - 1) ? -ENOSPC : 0;
+	need -= later + START_SLACK;
+	if (need <= 0)
+		return 0;
+	dma = min(s->kernel_dma, (u64)need);
+	slab = min(s->kernel_reclaimable, (u64)need - dma);
+	ret = take_pages(r, dma, __GFP_DMA);
+	if (!ret)
+		ret = take_pages(r, slab, __GFP_RECLAIMABLE);
+	return ret ? ret : take_pages(r, (u64)need - dma - slab, 0);
+}
+
+/* At last: until what is free is what shall be. Per-CPU lists make it uneven. */
+static int take_rest(struct run *r)
+{
+	int ret = 0;
+
+	while (!ret && r->nr_kernel < r->max_kernel && excess(r) > 0)
+		ret = take_pages(r, 1, 0);
+	return ret;
 }
 
 static void use_other_memory(void *arg)
@@ -189,14 +206,16 @@ int rcl_run_start(struct run *r)
 		if (!ret)
 			ret = killed ? -EINTR : own.ret;
 	}
+	if (!ret && r->req->start.free_pages)
+		ret = take_rest(r);
 	return ret;
 }
 
 void rcl_run_start_undo(struct run *r)
 {
 	for (u64 i = 0; i < r->nr_kernel; i++) {
-		r->kernel[i].folio->refcount = 0;
-		rcl_free_pages(r->m, r->kernel[i].folio, r->kernel[i].order);
+		r->kernel[i]->refcount = 0;
+		rcl_free_pages(r->m, r->kernel[i], 0);
 	}
 	free(r->kernel);
 	if (r->own_kernel_pages)
