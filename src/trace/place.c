@@ -21,7 +21,9 @@
  * the missing pages in a further extent, which is at least as large as all before it: an object
  * that grows by a page at a time must not become a long list.
  *
- * Both maps are open hash tables with linear probing that never exceed 70% of their slots.
+ * Both maps are open hash tables with linear probing that never exceed 70% of their slots. Looking
+ * an object up is a cache miss in a large trace, so it should be only one: an object in one piece,
+ * which nearly all are, has its place packed into its slot; a list of extents exists for the rest.
  */
 #include "trace/place.h"
 
@@ -35,10 +37,19 @@
 #define RUN_SLOTS   ((RCL_TRACE_PAGES_MAX - RCL_PLACE_KEPT) / (2 * RUN_PAGES))
 #define BLOCK_PAGES 512ull
 
+/*
+ * A slot is free while its value is 0. Runs: the run's place, plus one. Objects: the page the
+ * object begins at, and how many pages it has from there; or, with OBJECT_LIST, its first extent's
+ * index.
+ */
 struct rcl_place_entry {
 	uint64_t key;
-	uint64_t value; /* plus one; 0: the slot is free */
+	uint64_t value;
 };
+
+#define OBJECT_PAGES_SHIFT RCL_WORD_PAGE_BITS
+#define OBJECT_LIST	   (1ull << 63)
+#define OBJECT_PAGES_MAX   ((1ull << (63 - OBJECT_PAGES_SHIFT)) - 1)
 
 /* Pages [first, first + pages) of an object are at [at, at + pages). */
 struct rcl_place_extent {
@@ -85,25 +96,16 @@ static int map_grow(struct rcl_place_map *map)
 	return 0;
 }
 
-/* The value of `key`, which gets `fresh` when it is new. */
-static int map_get(struct rcl_place_map *map, uint64_t key, uint64_t fresh, uint64_t *value)
+/* The slot of `key`: its own, or a free one with its key; NULL without memory. */
+static struct rcl_place_entry *map_get(struct rcl_place_map *map, uint64_t key)
 {
 	struct rcl_place_entry *e;
 
-	if (!map->slots || map->used * 10 >= (map->mask + 1) * 7) {
-		int rc = map_grow(map);
-
-		if (rc)
-			return rc;
-	}
+	if ((!map->slots || map->used * 10 >= (map->mask + 1) * 7) && map_grow(map))
+		return NULL;
 	e = map_slot(map, key);
-	if (!e->value) {
-		e->key = key;
-		e->value = fresh + 1;
-		map->used++;
-	}
-	*value = e->value - 1;
-	return 0;
+	e->key = key;
+	return e;
 }
 
 /* ---- addresses ---------------------------------------------------------------------------- */
@@ -111,20 +113,23 @@ static int map_get(struct rcl_place_map *map, uint64_t key, uint64_t fresh, uint
 int rcl_place_address(struct rcl_place *place, uint64_t page, uint64_t pages, uint64_t *at,
 		      uint64_t *run)
 {
-	uint64_t offset = page & (RUN_PAGES - 1), slot;
-	int rc;
+	uint64_t offset = page & (RUN_PAGES - 1);
+	struct rcl_place_entry *e;
 
 	if (page < RCL_PLACE_KEPT) {
 		*at = page;
 		*run = pages < RCL_PLACE_KEPT - page ? pages : RCL_PLACE_KEPT - page;
 		return 0;
 	}
-	if (place->runs.used == RUN_SLOTS)
-		return -EOVERFLOW;
-	rc = map_get(&place->runs, page >> RUN_SHIFT, place->runs.used, &slot);
-	if (rc)
-		return rc;
-	*at = RCL_PLACE_KEPT + slot * 2 * RUN_PAGES + offset;
+	e = map_get(&place->runs, page >> RUN_SHIFT);
+	if (!e)
+		return -ENOMEM;
+	if (!e->value) {
+		if (place->runs.used == RUN_SLOTS)
+			return -EOVERFLOW;
+		e->value = ++place->runs.used;
+	}
+	*at = RCL_PLACE_KEPT + (e->value - 1) * 2 * RUN_PAGES + offset;
 	*run = pages < RUN_PAGES - offset ? pages : RUN_PAGES - offset;
 	return 0;
 }
@@ -147,57 +152,96 @@ static int block_take(struct rcl_place *place, uint64_t pages, uint64_t *at)
 	return 0;
 }
 
-static int extent_new(struct rcl_place *place, uint64_t first, uint64_t pages, uint64_t *index)
+/* Append an extent at `at` to the list; *index is its index. */
+static int extent_new(struct rcl_place *place, uint64_t first, uint64_t pages, uint64_t at,
+		      uint64_t *index)
 {
-	struct rcl_place_extent *e;
-	uint64_t at;
-	int rc = block_take(place, pages, &at);
-
-	if (rc)
-		return rc;
 	if (place->nr_extents == place->extents_max) {
-		uint64_t max = place->extents_max ? 2 * place->extents_max : 1024;
+		uint64_t max = place->extents_max ? 2 * place->extents_max : 64;
+		struct rcl_place_extent *extents = realloc(place->extents, max * sizeof(*extents));
 
-		e = realloc(place->extents, max * sizeof(*e));
-		if (!e)
+		if (!extents)
 			return -ENOMEM;
-		place->extents = e;
+		place->extents = extents;
 		place->extents_max = max;
 	}
 	*index = place->nr_extents++;
-	e = &place->extents[*index];
-	*e = (struct rcl_place_extent){.first = first, .pages = pages, .at = at};
+	place->extents[*index] =
+		(struct rcl_place_extent){.first = first, .pages = pages, .at = at};
+	return 0;
+}
+
+/* An object that is in one piece becomes a list of one extent. */
+static int object_to_list(struct rcl_place *place, struct rcl_place_entry *e)
+{
+	uint64_t index;
+	int rc = extent_new(place, 0, e->value >> OBJECT_PAGES_SHIFT,
+			    e->value & (RCL_TRACE_PAGES_MAX - 1), &index);
+
+	if (!rc)
+		e->value = OBJECT_LIST | index;
+	return rc;
+}
+
+/* The extent of the list at `index` that holds `page`, made if there is none. */
+static int list_find(struct rcl_place *place, uint64_t index, uint64_t page, uint64_t pages,
+		     const struct rcl_place_extent **found)
+{
+	struct rcl_place_extent *e = &place->extents[index];
+
+	while (page >= e->first + e->pages) {
+		uint64_t end = e->first + e->pages, missing = page + pages - end, at, next;
+		uint64_t take = missing > end ? missing : end;
+		int rc = 0;
+
+		if (!e->next) {
+			rc = block_take(place, take, &at);
+			if (!rc)
+				rc = extent_new(place, end, take, at, &next);
+			if (rc)
+				return rc;
+			place->extents[index].next = next + 1;
+		}
+		index = place->extents[index].next - 1;
+		e = &place->extents[index];
+	}
+	*found = e;
 	return 0;
 }
 
 int rcl_place_object(struct rcl_place *place, uint64_t id, uint64_t page, uint64_t pages,
 		     uint64_t *at, uint64_t *run)
 {
-	uint64_t fresh = place->nr_extents, index;
-	struct rcl_place_extent *e;
-	int rc = map_get(&place->objects, id, fresh, &index);
+	struct rcl_place_entry *e = map_get(&place->objects, id);
+	struct rcl_place_extent whole = {0};
+	const struct rcl_place_extent *x = &whole;
+	int rc = 0;
 
-	if (!rc && index == fresh)
-		rc = extent_new(place, 0, page + pages, &index);
+	if (!e)
+		return -ENOMEM;
+	if (!e->value) {
+		uint64_t base;
+
+		if (page + pages > OBJECT_PAGES_MAX)
+			return -EOVERFLOW;
+		rc = block_take(place, page + pages, &base);
+		if (rc)
+			return rc;
+		e->value = base | (page + pages) << OBJECT_PAGES_SHIFT;
+		place->objects.used++;
+	}
+	if (!(e->value & OBJECT_LIST)) {
+		whole.pages = e->value >> OBJECT_PAGES_SHIFT;
+		whole.at = e->value & (RCL_TRACE_PAGES_MAX - 1);
+		if (page >= whole.pages)
+			rc = object_to_list(place, e);
+	}
+	if (!rc && e->value & OBJECT_LIST)
+		rc = list_find(place, e->value & ~OBJECT_LIST, page, pages, &x);
 	if (rc)
 		return rc;
-	e = &place->extents[index];
-	while (page >= e->first + e->pages) {
-		uint64_t end = e->first + e->pages;
-
-		if (!e->next) {
-			uint64_t missing = page + pages - end;
-
-			rc = extent_new(place, end, missing > end ? missing : end, &fresh);
-			if (rc)
-				return rc;
-			place->extents[index].next = fresh + 1;
-		}
-		index = place->extents[index].next - 1;
-		e = &place->extents[index];
-	}
-	*at = e->at + (page - e->first);
-	*run = e->first + e->pages - page;
+	*at = x->at + (page - x->first);
+	*run = x->first + x->pages - page;
 	if (*run > pages)
 		*run = pages;
 	return 0;

@@ -18,8 +18,8 @@ struct rcl_place_map {
 };
 
 struct rcl_place {
-	struct rcl_place_map runs;    /* 2 MiB run of a large address -> its slot */
-	struct rcl_place_map objects; /* object -> its first extent */
+	struct rcl_place_map runs;    /* 2 MiB run of a large address -> its place */
+	struct rcl_place_map objects; /* object -> where it lies */
 	struct rcl_place_extent *extents;
 	uint64_t nr_extents, extents_max;
 	/* objects: pages in blocks so far; the newest block, and what is free at its bottom */
@@ -31,7 +31,8 @@ struct rcl_place {
 
 /*
  * The place of page `page` of an address space of 2^64 pages: *at. The pages after it follow for
- * as long as *run says, `pages` at most. -EOVERFLOW when there is no room, -ENOMEM.
+ * as long as *run says, `pages` at most. -EOVERFLOW when there is no room (an object has less than
+ * 2^27 pages), -ENOMEM.
  */
 int rcl_place_address(struct rcl_place *place, uint64_t page, uint64_t pages, uint64_t *at,
 		      uint64_t *run);

@@ -16,6 +16,7 @@
  *   -EINVAL   the caller's doing: unknown format, bad option, format not recognised
  *   -ENODATA  the trace holds no access
  *   -EBADMSG  the input is corrupt or truncated
+ *   -EOVERFLOW  its pages do not fit into a region
  *   -ENOMEM, and whatever open() and read() return.
  */
 #define RCL_TRACE_PAGE_SHIFT 12

@@ -383,8 +383,12 @@ static void no_room(void **state)
 	uint64_t at, run;
 
 	(void)state;
-	assert_int_equal(rcl_place_object(&place, 1, 0, RCL_TRACE_PAGES_MAX - 512, &at, &run), 0);
-	assert_int_equal(rcl_place_object(&place, 2, 0, 513, &at, &run), -EOVERFLOW);
+	for (uint64_t id = 0; id < 1 << 10; id++)
+		assert_int_equal(rcl_place_object(&place, id, 0, 1 << 26, &at, &run), 0);
+	assert_int_equal(rcl_place_object(&place, 1 << 10, 0, 1, &at, &run), -EOVERFLOW);
+	assert_int_equal(rcl_place_object(&place, 3, 1 << 26, 1, &at, &run), -EOVERFLOW);
+	assert_int_equal(rcl_place_object(&place, 3, 5, 7, &at, &run), 0);
+	assert_int_equal(run, 7);
 	rcl_place_free(&place);
 	assert_int_equal(rcl_place_object(&place, 1, 0, RCL_TRACE_PAGES_MAX + 1, &at, &run),
 			 -EOVERFLOW);
