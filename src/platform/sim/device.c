@@ -164,17 +164,22 @@ static void wake_submitters(struct rcl_sim *sim, u32 *seq)
 	rcl_sim_wake(&sim->plat, seq, UINT32_MAX);
 }
 
-void rcl_sim_complete(struct rcl_sim *sim, struct sim_request *rq)
+void rcl_sim_complete(struct rcl_sim *sim, struct sim_request *rq, u64 t)
 {
 	struct platform *p = &sim->plat;
 	struct sim_device *dev = sim->devices[rq->dev];
 	struct sim_page_io *pio = rq->first, *next;
 	int err = rq->fail ? -EIO : 0;
-	u64 t = p->now;
 
-	/* The device goes on before the CPU deals with what has ended. */
-	dev->in_flight--;
+	/* The device goes on at time t; the CPU may deal with what has ended later. */
+	if (!list_empty(&dev->queue)) {
+		struct sim_request *first = list_first_entry(&dev->queue, struct sim_request, link);
+		list_del(&first->link);
+		start_request(sim, dev, first, max(t, first->queued_at));
+	}
 	sim->nr_in_flight--;
+	if (--dev->in_flight == 0)
+		dev->stats.busy_ns += t - dev->busy_since;
 	dev->stats.requests[rq->op]++;
 	dev->stats.pages[rq->op] += rq->nr_pages;
 	dev->stats.errors += rq->fail;
@@ -185,13 +190,6 @@ void rcl_sim_complete(struct rcl_sim *sim, struct sim_request *rq)
 		dev->nr_writes--;
 	else
 		dev->last_read = t;
-	if (!list_empty(&dev->queue)) {
-		struct sim_request *first = list_first_entry(&dev->queue, struct sim_request, link);
-		list_del(&first->link);
-		start_request(sim, dev, first, t);
-	}
-	if (!dev->in_flight)
-		dev->stats.busy_ns += t - dev->busy_since;
 
 	p->now += p->cost_ns[WORK_IO_DONE];
 	for (; pio; pio = next) {

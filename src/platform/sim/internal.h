@@ -221,8 +221,8 @@ void rcl_sim_plug_start(struct platform *p);
 void rcl_sim_plug_finish(struct platform *p);
 /* The running task is about to wait: start what it has plugged. */
 void rcl_sim_plug_flush(struct rcl_sim *sim, struct sim_task *st);
-/* A request's time has come; called at its completion, on the CPU it interrupts. */
-void rcl_sim_complete(struct rcl_sim *sim, struct sim_request *rq);
+/* A request has completed at time t; called on the CPU it interrupts, perhaps a little later. */
+void rcl_sim_complete(struct rcl_sim *sim, struct sim_request *rq, u64 t);
 void rcl_sim_devices_exit(struct rcl_sim *sim);
 
 /* faults.c */

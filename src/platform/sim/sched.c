@@ -326,7 +326,7 @@ static void run_event(struct rcl_sim *sim)
 	sim->stats.events++;
 	digest(sim, t);
 	if (ev->kind == EVENT_IO) {
-		rcl_sim_complete(sim, container_of(ev, struct sim_request, event));
+		rcl_sim_complete(sim, container_of(ev, struct sim_request, event), t);
 	} else {
 		struct sim_task *st = container_of(ev, struct sim_task, timer);
 		if (unlikely(!st->user))
