@@ -676,6 +676,13 @@ static void skip_pause(struct rcl *m, struct task *t, u64 now, s64 pause, u64 pe
 	}
 }
 
+static void note_exceeded(struct wb *wb, bool exceeded)
+{
+	if (exceeded != __atomic_exchange_n(&wb->dirty_exceeded, exceeded, __ATOMIC_RELAXED))
+		__atomic_add_fetch(&wb->bdi->m->wb->nr_exceeded, exceeded ? 1 : -1,
+				   __ATOMIC_RELAXED);
+}
+
 static void balance_dirty_pages(struct rcl *m, struct wb *wb, u64 pages_dirtied)
 {
 	struct dirty_throttle_control gdtc, mdtc_, *mdtc, *sdtc;
@@ -707,8 +714,7 @@ static void balance_dirty_pages(struct rcl *m, struct wb *wb, u64 pages_dirtied)
 			return;
 		}
 		sdtc = mdtc && mdtc->pos_ratio < gdtc.pos_ratio ? mdtc : &gdtc;
-		if (exceeded != wb->dirty_exceeded)
-			__atomic_store_n(&wb->dirty_exceeded, exceeded, __ATOMIC_RELAXED);
+		note_exceeded(wb, exceeded);
 		if (bandwidth_is_old(m, wb, wb_bandwidth_interval(m)))
 			update_bandwidth_at(wb, now, &gdtc, mdtc);
 
@@ -743,40 +749,49 @@ static void balance_dirty_pages(struct rcl *m, struct wb *wb, u64 pages_dirtied)
 	}
 }
 
-void rcl_balance_dirty_pages(struct rcl *m, struct mapping *mapping)
+/* Something is due: this task's check, its CPU's, or closer watch since a limit is exceeded. */
+static __attribute__((noinline)) void balance_slow(struct rcl *m, struct bdi *bdi, struct task *t,
+						   struct wb_cpu *cpu)
 {
-	struct wb_state *ws = m->wb;
-	struct bdi *bdi = ws->bdis[mapping->dev];
-	struct task *t = rcl_current(m);
-	u32 cpu = rcl_this_cpu(m)->id, ratelimit, leaked;
-	struct wb *wb;
-
-	if (unlikely(!bdi))
-		return;
 	/* Judged as the writer's own group, whosever file it is. */
-	wb = rcl_wb_of(m, bdi, t->memcg);
-	ratelimit = t->nr_dirtied_pause;
+	struct wb *wb = rcl_wb_of(m, bdi, t->memcg);
+	u32 ratelimit = t->nr_dirtied_pause, leaked;
+
 	if (__atomic_load_n(&wb->dirty_exceeded, __ATOMIC_RELAXED))
 		ratelimit = min(ratelimit, 32u >> (PAGE_SHIFT - 10));
 	/* Many tasks that each stay below their own number still add up on a CPU. */
 	if (t->nr_dirtied >= ratelimit) {
-		ws->cpu_dirtied[cpu] = 0;
-	} else if (unlikely(ws->cpu_dirtied[cpu] >= ws->ratelimit_pages)) {
-		ws->cpu_dirtied[cpu] = 0;
+		cpu->dirtied = 0;
+	} else if (cpu->dirtied >= m->wb->ratelimit_pages) {
+		cpu->dirtied = 0;
 		ratelimit = 0;
 	}
-	if (unlikely(ws->cpu_leaks[cpu]) && t->nr_dirtied < ratelimit) {
-		leaked = min(ws->cpu_leaks[cpu], ratelimit - t->nr_dirtied);
-		ws->cpu_leaks[cpu] -= leaked;
+	if (cpu->leaks && t->nr_dirtied < ratelimit) {
+		leaked = min(cpu->leaks, ratelimit - t->nr_dirtied);
+		cpu->leaks -= leaked;
 		t->nr_dirtied += leaked;
 	}
-	if (unlikely(t->nr_dirtied >= ratelimit))
+	if (t->nr_dirtied >= ratelimit)
 		balance_dirty_pages(m, wb, t->nr_dirtied);
+}
+
+void rcl_balance_dirty_pages(struct rcl *m, struct mapping *mapping)
+{
+	struct wb_state *ws = m->wb;
+	struct bdi *bdi = ws->bdis[mapping->dev];
+	struct wb_cpu *cpu = &ws->cpus[rcl_this_cpu(m)->id];
+	struct task *t = rcl_current(m);
+
+	if (likely(t->nr_dirtied < t->nr_dirtied_pause && cpu->dirtied < ws->ratelimit_pages &&
+		   !cpu->leaks && !__atomic_load_n(&ws->nr_exceeded, __ATOMIC_RELAXED)))
+		return;
+	if (likely(bdi))
+		balance_slow(m, bdi, t, cpu);
 }
 
 void rcl_writeback_task_exit(struct rcl *m, struct task *t)
 {
 	if (m->wb && t->nr_dirtied)
-		m->wb->cpu_leaks[rcl_this_cpu(m)->id] += t->nr_dirtied;
+		m->wb->cpus[rcl_this_cpu(m)->id].leaks += t->nr_dirtied;
 	t->nr_dirtied = 0;
 }

@@ -251,6 +251,8 @@ void rcl_writeback_memcg_offline(struct rcl *m, struct memcg *memcg)
 			switch_wb(mapping, wb, rcl_wb_of(m, bdi, memcg->parent));
 			rcl_mapping_unpin(m, mapping);
 		}
+		if (__atomic_exchange_n(&wb->dirty_exceeded, false, __ATOMIC_RELAXED))
+			__atomic_sub_fetch(&ws->nr_exceeded, 1, __ATOMIC_RELAXED);
 		spin_lock(&ws->lock);
 		__atomic_store_n(&bdi->wb_of[memcg->id], 0, __ATOMIC_RELEASE);
 		wb->memcg = NULL;
@@ -335,10 +337,9 @@ int rcl_writeback_init(struct rcl *m)
 	spin_init(&ws->lock, m->threaded);
 	ws->domains_bytes = (RCL_MAX_MEMCG + 1) * sizeof(*ws->domains);
 	ws->domains = p->ops->reserve(p, ws->domains_bytes);
-	ws->cpu_dirtied = calloc(m->nr_cpus, sizeof(*ws->cpu_dirtied));
-	ws->cpu_leaks = calloc(m->nr_cpus, sizeof(*ws->cpu_leaks));
+	ws->cpus = calloc(m->nr_cpus, sizeof(*ws->cpus));
 	m->wb = ws;
-	if (!ws->domains || !ws->cpu_dirtied || !ws->cpu_leaks) {
+	if (!ws->domains || !ws->cpus) {
 		rcl_writeback_exit(m);
 		return -ENOMEM;
 	}
@@ -361,8 +362,7 @@ void rcl_writeback_exit(struct rcl *m)
 	}
 	if (ws->domains)
 		m->plat->ops->release(m->plat, ws->domains, ws->domains_bytes);
-	free(ws->cpu_dirtied);
-	free(ws->cpu_leaks);
+	free(ws->cpus);
 	free(ws);
 	m->wb = NULL;
 }

@@ -106,15 +106,21 @@ struct bdi {
 	struct task flusher;
 };
 
+/* Pages dirtied on a CPU. */
+struct wb_cpu {
+	u32 dirtied; /* C: since the last check of the limits */
+	u32 leaks;   /* C: by tasks that ended before theirs */
+};
+
 struct wb_state {
+	struct wb_cpu *cpus;		  /* c: one per CPU */
+	u64 ratelimit_pages;		  /* T: a CPU may dirty this many between two checks */
+	s32 nr_exceeded;		  /* A: wbs with dirty_exceeded */
 	struct spinlock lock;
 	struct bdi *bdis[WB_MAX_DEVICES]; /* c once set */
 	struct wb_domain global;
 	struct wb_domain *domains;	  /* by memcg id; untouched = zero */
 	size_t domains_bytes;
-	u64 ratelimit_pages;		  /* T: a CPU may dirty this many between two checks */
-	u32 *cpu_dirtied;		  /* C: pages dirtied since the last check */
-	u32 *cpu_leaks;			  /* C: pages that ended tasks dirtied unchecked */
 };
 
 /* mapping->wb_state */

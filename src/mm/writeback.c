@@ -95,7 +95,7 @@ static void account_dirtied(struct rcl *m, struct folio *f, struct wb *wb)
 	wb_stat_add(wb, WB_RECLAIMABLE, 1);
 	wb_stat_add(wb, WB_DIRTIED, 1);
 	rcl_current(m)->nr_dirtied++;
-	m->wb->cpu_dirtied[rcl_this_cpu(m)->id]++;
+	m->wb->cpus[rcl_this_cpu(m)->id].dirtied++;
 }
 
 static void account_cleaned(struct rcl *m, struct folio *f, struct wb *wb)

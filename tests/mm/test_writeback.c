@@ -746,11 +746,11 @@ static void short_tasks_do_not_escape(void **state_)
 	open_new(&w, 100, &file);
 	rcl_writeback_task_exit(w.m, &gone);
 	assert_int_equal(gone.nr_dirtied, 0);
-	assert_int_equal(w.m->wb->cpu_leaks[0], 20);
+	assert_int_equal(w.m->wb->cpus[0].leaks, 20);
 	w.me->nr_dirtied_pause = 15;
 	rcl_file_write(w.m, &file, 0, 1, 0);
 	/* 1 + 14 of the 20 reach 15: checked, free running, counted from 0 again */
-	assert_int_equal(w.m->wb->cpu_leaks[0], 6);
+	assert_int_equal(w.m->wb->cpus[0].leaks, 6);
 	assert_int_equal(w.me->nr_dirtied, 0);
 	assert_true(w.me->nr_dirtied_pause > 15);
 	world_close(&w);
