@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "cli/pool.h"
+#include "cli/settings.h"
 #include "cli/table.h"
 #include "sim/recording.h"
 #include "sim/size.h"
@@ -24,6 +25,7 @@ static const struct cli_option options[] = {
 	{0, "only", "NAME", true, "only recordings whose name contains NAME"},
 	{'v', "verbose", NULL, false,
 	 "all counters of both sides, not only those that are compared"},
+	{0, "set", "NAME=VALUE", true, "run with another setting than the recording: what if"},
 	{0, "check", NULL, false, "check content and invariants as 'reclaim sim --check' does"},
 	{0, "seed", "N", false, "of the simulator's choices; default 1"},
 	{'o', "output", "FILE", false, "write the report to FILE"},
@@ -190,6 +192,8 @@ static int prepare(struct fidelity *f, const struct cli_args *args)
 		ret = workload_of(f, c->real.trace, &c->trace);
 		if (!ret && rcl_recording_request(&c->real, &c->req, &err))
 			ret = cli_error(CLI_FAILED, "%s: %s", c->name, err.text);
+		if (!ret)
+			ret = cli_settings(args, &c->req.tunables);
 		c->req.trace = c->trace;
 		c->req.seed = seed;
 		c->req.check = cli_given(args, "check");

@@ -10,6 +10,7 @@
 
 #include "cli/pool.h"
 #include "cli/report.h"
+#include "cli/settings.h"
 #include "platform/sim/sim.h"
 #include "sim/size.h"
 
@@ -101,50 +102,6 @@ static int limits_of(const struct cli_args *args, u64 footprint, u64 *limits, si
 	return 0;
 }
 
-static int apply_setting(struct tunables *t, const char *text)
-{
-	const char *value = strchr(text, '='), *nearest = NULL;
-	const struct rcl_tunable_info *info;
-	char name[64];
-	char *end;
-
-	if (!value || value == text)
-		return cli_error(CLI_USAGE, "--set %s: NAME=VALUE is needed", text);
-	snprintf(name, sizeof(name), "%.*s", (int)min((size_t)(value - text), sizeof(name) - 1),
-		 text);
-	info = rcl_tunable_find(name, &nearest);
-	if (!info)
-		return cli_error(CLI_USAGE, "--set: unknown setting '%s'; did you mean '%s'?", name,
-				 nearest);
-	errno = 0;
-	long long v = strtoll(++value, &end, 10);
-	u64 bytes;
-
-	/* Settings in bytes take sizes too. */
-	if (*end && !strcmp(info->unit, "bytes") && !rcl_size_parse(value, 0, &bytes, NULL)) {
-		v = (long long)bytes;
-		end = "";
-	}
-	if (end == value || *end || errno)
-		return cli_error(CLI_USAGE, "--set %s: '%s' is not a whole number", name, value);
-	if (rcl_tunables_set(t, name, v))
-		return cli_error(CLI_USAGE, "--set %s: %lld is not in %lld..%lld", name, v,
-				 (long long)info->min, (long long)info->max);
-	return 0;
-}
-
-static int settings_of(const struct cli_args *args, struct tunables *t)
-{
-	const char *text;
-	int ret = 0;
-
-	for (unsigned int i = 0; !ret && (text = cli_value_nth(args, "set", i)); i++)
-		ret = apply_setting(t, text);
-	if (!ret && t->dirty_bytes && t->dirty_bytes < 2 * (s64)PAGE_SIZE)
-		ret = cli_error(CLI_USAGE, "--set vm.dirty_bytes: at least two pages, or 0");
-	return ret;
-}
-
 static int device_option(const struct cli_args *args, const char *option, const char **out)
 {
 	const char *names[32] = {NULL};
@@ -188,7 +145,7 @@ static int request_of(const struct cli_args *args, struct rcl_sim_request *req)
 	req->seed = 1;
 	req->check = cli_given(args, "check");
 	req->cost = cli_value(args, "costs");
-	ret = settings_of(args, &req->tunables);
+	ret = cli_settings(args, &req->tunables);
 	if (!ret)
 		ret = device_option(args, "device", &req->device);
 	if (!ret)

@@ -9,7 +9,8 @@
  *
  * A store through a mapping and its note happen without a wait between them. A write() may wait in
  * the middle, so while one is under way, what other tasks read of its pages proves nothing and is
- * not compared; a write() that failed leaves its pages unknown until they are written again.
+ * not compared; a write() that failed, or during which others wrote to its pages, leaves them
+ * unknown until they are written again.
  */
 #include "sim/run.h"
 
@@ -42,18 +43,31 @@ static u64 new_stamp(const struct runner *t)
 	return (u64)(t - t->run->runners) << 50 | (t->done + 1);
 }
 
-static bool being_written(const struct runner *reader, u32 region, u64 page)
+/* Another task's write() to one of these pages, under way; `from` on, for the next. */
+static struct runner *writer_of(const struct runner *t, u32 from, u32 region, u64 first, u64 end)
 {
-	const struct run *r = reader->run;
+	struct run *r = t->run;
 
-	for (u32 i = 0; i < r->nr_runners; i++) {
-		const struct runner *t = &r->runners[i];
+	for (u32 i = from; i < r->nr_runners; i++) {
+		struct runner *w = &r->runners[i];
 
-		if (t != reader && t->write_region == region && page >= t->write_first &&
-		    page < t->write_end)
-			return true;
+		if (w != t && w->write_region == region && first < w->write_end &&
+		    end > w->write_first)
+			return w;
 	}
-	return false;
+	return NULL;
+}
+
+/* Others that write to these pages now cannot say who came last. True if there are any. */
+static bool disturb_writers(const struct runner *t, u32 region, u64 first, u64 end)
+{
+	struct run *r = t->run;
+	struct runner *w = NULL;
+	bool any = false;
+
+	while ((w = writer_of(t, w ? (u32)(w - r->runners) + 1 : 0, region, first, end)))
+		any = w->write_disturbed = true;
+	return any;
 }
 
 bool rcl_run_check_read(struct runner *t, u32 region, u64 page, u64 stamp)
@@ -61,7 +75,8 @@ bool rcl_run_check_read(struct runner *t, u32 region, u64 page, u64 stamp)
 	const struct place *place = &t->process->places[region];
 	u64 expected = place->stamps[page];
 
-	if (expected == STAMP_UNKNOWN || (place->is_file && being_written(t, region, page)))
+	if (expected == STAMP_UNKNOWN ||
+	    (place->is_file && writer_of(t, 0, region, page, page + 1)))
 		return true;
 	if (!expected && place->is_file)
 		expected = rcl_sim_blank(place->mapping->dev, place->mapping->first_block + page);
@@ -84,6 +99,7 @@ bool rcl_run_check_memory(struct runner *t, u32 region, u64 page, pte_t pte, boo
 
 		r->plat->ops->page_store(r->plat, f, stamp);
 		t->process->places[region].stamps[page] = stamp;
+		disturb_writers(t, region, page, page + 1);
 		return true;
 	}
 	return rcl_run_check_read(t, region, page, r->plat->ops->page_load(r->plat, f));
@@ -97,6 +113,7 @@ u64 rcl_run_begin_write(struct runner *t, u32 region, u64 page, u64 pages)
 	t->write_region = region;
 	t->write_first = page;
 	t->write_end = page + pages;
+	t->write_disturbed = disturb_writers(t, region, page, page + pages);
 	for (u64 i = 0; i < pages; i++)
 		place->stamps[page + i] = stamp;
 	return stamp;
@@ -106,7 +123,7 @@ void rcl_run_end_write(struct runner *t, bool failed)
 {
 	struct place *place = &t->process->places[t->write_region];
 
-	for (u64 p = t->write_first; failed && p < t->write_end; p++)
+	for (u64 p = t->write_first; (failed || t->write_disturbed) && p < t->write_end; p++)
 		place->stamps[p] = STAMP_UNKNOWN;
 	t->write_end = 0;
 }

@@ -531,6 +531,8 @@ static int set_up(struct run *r)
 	if (ret)
 		return ret;
 	r->plat = rcl_sim_platform(r->sim);
+	if (r->req->tunables.access_ns)
+		r->plat->cost_ns[WORK_ACCESS] = (u32)r->req->tunables.access_ns;
 	r->check_every = (u64)r->req->tunables.check_every;
 	if (r->req->check && !r->check_every)
 		r->check_every = RCL_SIM_CHECK_EVERY;

@@ -43,6 +43,7 @@ struct runner {
 	const u64 *words; /* its accesses */
 	u64 nr_words, done;
 	u64 write_region, write_first, write_end; /* write() under way; end 0: none */
+	bool write_disturbed;			  /* others wrote to its pages meanwhile */
 	bool longest;				  /* reports progress and keeps the timeline */
 	u64 end_ns;
 };
