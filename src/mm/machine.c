@@ -21,9 +21,6 @@
 #include "mm/workingset.h"
 #include "mm/writeback.h"
 
-/* Bytes per object as the reference's slabs hand them out (a tree node has its link outside). */
-#define RADIX_NODE_BYTES  584
-#define BUFFER_HEAD_BYTES 104
 #define BUFFERS_PER_PAGE  8 /* at most: 512-byte blocks */
 
 static int init_cpus(struct rcl *m, u32 nr)

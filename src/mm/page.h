@@ -76,7 +76,7 @@ static inline bool folio_test(const struct folio *f, enum folio_flag bit)
 }
 static inline void folio_set(struct folio *f, enum folio_flag bit)
 {
-	u32 v = f->flags;
+	u32 v = folio_flags(f);
 	if (likely(!(v & BIT(PG_threaded))))
 		f->flags = v | BIT(bit);
 	else
@@ -84,7 +84,7 @@ static inline void folio_set(struct folio *f, enum folio_flag bit)
 }
 static inline void folio_clear(struct folio *f, enum folio_flag bit)
 {
-	u32 v = f->flags;
+	u32 v = folio_flags(f);
 	if (likely(!(v & BIT(PG_threaded))))
 		f->flags = v & ~BIT(bit);
 	else
@@ -93,7 +93,7 @@ static inline void folio_clear(struct folio *f, enum folio_flag bit)
 /* Set / clear and tell what was there before. */
 static inline bool folio_test_set(struct folio *f, enum folio_flag bit)
 {
-	u32 v = f->flags;
+	u32 v = folio_flags(f);
 	if (likely(!(v & BIT(PG_threaded))))
 		f->flags = v | BIT(bit);
 	else
@@ -102,7 +102,7 @@ static inline bool folio_test_set(struct folio *f, enum folio_flag bit)
 }
 static inline bool folio_test_clear(struct folio *f, enum folio_flag bit)
 {
-	u32 v = f->flags;
+	u32 v = folio_flags(f);
 	if (likely(!(v & BIT(PG_threaded))))
 		f->flags = v & ~BIT(bit);
 	else
@@ -116,7 +116,7 @@ static inline s32 folio_ref_count(const struct folio *f)
 }
 static inline void folio_ref_add(struct folio *f, s32 n)
 {
-	if (likely(!(f->flags & BIT(PG_threaded))))
+	if (likely(!folio_test(f, PG_threaded)))
 		f->refcount += n;
 	else
 		__atomic_add_fetch(&f->refcount, n, __ATOMIC_ACQ_REL);
@@ -130,7 +130,7 @@ static inline void folio_get(struct folio *f)
 static inline bool folio_try_get(struct folio *f)
 {
 	s32 c = folio_ref_count(f);
-	if (likely(!(f->flags & BIT(PG_threaded)))) {
+	if (likely(!folio_test(f, PG_threaded))) {
 		if (c)
 			f->refcount = c + 1;
 		return c;
@@ -143,14 +143,14 @@ static inline bool folio_try_get(struct folio *f)
 static inline bool folio_put_testzero(struct folio *f)
 {
 	RCL_DEBUG_ASSERT(folio_ref_count(f) > 0);
-	if (likely(!(f->flags & BIT(PG_threaded))))
+	if (likely(!folio_test(f, PG_threaded)))
 		return --f->refcount == 0;
 	return __atomic_sub_fetch(&f->refcount, 1, __ATOMIC_ACQ_REL) == 0;
 }
 /* Freeze: if the count is exactly n, make it 0 and own the folio. */
 static inline bool folio_ref_freeze(struct folio *f, s32 n)
 {
-	if (likely(!(f->flags & BIT(PG_threaded)))) {
+	if (likely(!folio_test(f, PG_threaded))) {
 		if (f->refcount != n)
 			return false;
 		f->refcount = 0;

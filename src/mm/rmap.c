@@ -65,7 +65,7 @@ static void walk(struct rcl *m, struct folio *f, visit_fn *visit, void *arg)
 
 static s32 mapcount_add(struct folio *f, s32 n)
 {
-	if (likely(!(f->flags & BIT(PG_threaded))))
+	if (likely(!folio_test(f, PG_threaded)))
 		return f->mapcount += n;
 	return __atomic_add_fetch(&f->mapcount, n, __ATOMIC_RELAXED);
 }

@@ -193,7 +193,7 @@ static unsigned long scan_shadow_nodes(struct shrinker *s, struct shrink_control
 		/* The list lock is inner: take the tree's lock first, then look again. */
 		mapping = node->mapping;
 		spin_lock(&mapping->lock);
-		if (!list_empty(&node->private_list)) {
+		if (node->mapping == mapping && !list_empty(&node->private_list)) {
 			rcl_radix_delete_node(m, node);
 			rcl_mod_lruvec_state(lv, WORKINGSET_NODERECLAIM, 1);
 			freed++;
