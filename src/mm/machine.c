@@ -133,6 +133,7 @@ void rcl_machine_close(struct rcl *m)
 void rcl_tunables_apply(struct rcl *m)
 {
 	rcl_setup_watermarks(m);
+	rcl_writeback_tunables_changed(m);
 }
 
 void rcl_task_attach(struct rcl *m, struct task *t)
@@ -148,6 +149,7 @@ void rcl_task_attach(struct rcl *m, struct task *t)
 
 void rcl_task_detach(struct rcl *m, struct task *t)
 {
+	rcl_writeback_task_exit(m, t);
 	spin_lock(&m->tasks_lock);
 	list_del_init(&t->link);
 	spin_unlock(&m->tasks_lock);
@@ -170,6 +172,7 @@ bool rcl_check(struct rcl *m)
 	ok &= check(rcl_page_alloc_is_valid(m), "page allocator");
 	ok &= check(rcl_memcg_is_valid(m), "memory cgroups");
 	ok &= check(rcl_swap_is_valid(m), "swap");
+	ok &= check(rcl_writeback_is_valid(m), "writeback");
 	for_each_memcg(memcg, m->root_memcg)
 		for (u32 n = 0; n < m->nr_nodes; n++)
 			ok &= check(rcl_lruvec_is_valid(m, memcg->lruvecs[n]), "LRU lists");

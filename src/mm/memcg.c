@@ -39,8 +39,10 @@
 
 #include "mm/machine.h"
 #include "mm/oom.h"
+#include "mm/shrinker.h"
 #include "mm/swap.h"
 #include "mm/vmscan.h"
+#include "mm/writeback.h"
 
 /* ---- the tree ---------------------------------------------------------------------------- */
 
@@ -136,6 +138,8 @@ int rcl_memcg_destroy(struct rcl *m, struct memcg *memcg)
 	drain_all_stocks(m);
 	if (!list_empty(&memcg->children) || memcg->usage)
 		return -EBUSY;
+	rcl_shrinkers_memcg_offline(m, memcg);
+	rcl_writeback_memcg_offline(m, memcg);
 	spin_lock(&m->memcg_lock);
 	memcg->online = false;
 	list_del_init(&memcg->sibling);
