@@ -43,6 +43,7 @@ struct rcl_io {
 	X(WORK_SCAN, "scan", 120, "reclaim looking at one page")                 \
 	X(WORK_RMAP, "rmap", 100, "visiting one mapping of a page")              \
 	X(WORK_FREE, "free", 80, "freeing one page")                             \
+	X(WORK_IO_PAGE, "io_page", 200, "adding a page to a request, and ending its I/O") \
 	X(WORK_IO_SUBMIT, "io_submit", 1500, "submitting one request to a device") \
 	X(WORK_IO_DONE, "io_done", 1500, "handling one completed request")       \
 	X(WORK_SWITCH, "switch", 1200, "a context switch")
@@ -69,7 +70,10 @@ struct platform_ops {
 	u32 (*wake)(struct platform *p, u32 *word, u32 n);
 	/* Process what is due and let others run if it is their turn. */
 	void (*poll)(struct platform *p);
-	/* Queue one page; it starts at once, or when the task's plug is flushed. Never fails. */
+	/*
+	 * Queue one page; it starts at once, or when the task's plug is flushed. Never fails, but may
+	 * wait for room in the device's queue: no spinlock held. Not from I/O completion.
+	 */
 	void (*submit)(struct platform *p, const struct rcl_io *io);
 	/* Between start and finish the running task's submissions gather (nests; a wait flushes). */
 	void (*plug_start)(struct platform *p);

@@ -145,7 +145,7 @@ static const struct rcl_sim_device_config simple = {
 
 static void one_read(struct rig *r)
 {
-	u64 start = r->p->now, submit = r->p->cost_ns[WORK_IO_SUBMIT];
+	u64 start = r->p->now, submit = r->p->cost_ns[WORK_IO_SUBMIT] + r->p->cost_ns[WORK_IO_PAGE];
 	u64 took = 50 * US + 1 * US + PAGE_NS;
 
 	start_io(r, RCL_IO_READ, 0, 1, 100, true);
@@ -173,7 +173,7 @@ static void test_time_of_one_read(void **state)
 
 static void many_at_once(struct rig *r)
 {
-	u64 first = r->p->now + r->p->cost_ns[WORK_IO_SUBMIT];
+	u64 first = r->p->now + r->p->cost_ns[WORK_IO_SUBMIT] + r->p->cost_ns[WORK_IO_PAGE];
 
 	for (u32 i = 0; i < 8; i++)
 		start_io(r, RCL_IO_WRITE, 0, i, i * 10, false);
@@ -351,33 +351,35 @@ static void test_plug_merges(void **state)
 /* When does a plug empty itself? Seen from the clock: submitting costs time. */
 static void until_count(struct rig *r)
 {
-	u64 start = r->p->now, cost = r->p->cost_ns[WORK_IO_SUBMIT];
+	u64 start = r->p->now, page = r->p->cost_ns[WORK_IO_PAGE];
+	u64 cost = r->p->cost_ns[WORK_IO_SUBMIT];
 
 	r->p->ops->plug_start(r->p);
 	for (u32 i = 0; i < 32; i++)
 		start_io(r, RCL_IO_WRITE, 0, i, i * 10, false);
-	assert_int_equal(r->p->now, start);
+	assert_int_equal(r->p->now, start + 32 * page);
 	start_io(r, RCL_IO_WRITE, 0, 32, 32 * 10, false);
-	assert_int_equal(r->p->now, start + 32 * cost);
+	assert_int_equal(r->p->now, start + 33 * page + 32 * cost);
 	r->p->ops->plug_finish(r->p);
-	assert_int_equal(r->p->now, start + 33 * cost);
+	assert_int_equal(r->p->now, start + 33 * page + 33 * cost);
 	wait_pages(r, 33);
 }
 
 static void until_count_two_devices(struct rig *r)
 {
-	u64 start = r->p->now, cost = r->p->cost_ns[WORK_IO_SUBMIT];
+	u64 start = r->p->now, page = r->p->cost_ns[WORK_IO_PAGE];
+	u64 cost = r->p->cost_ns[WORK_IO_SUBMIT];
 
 	r->p->ops->plug_start(r->p);
 	for (u32 i = 0; i < 64; i++)
 		start_io(r, RCL_IO_WRITE, i & 1, i, i * 10, false);
-	assert_int_equal(r->p->now, start);
+	assert_int_equal(r->p->now, start + 64 * page);
 	/* The last request of each device is found behind the other's. */
 	start_io(r, RCL_IO_WRITE, 0, 64, 62 * 10 + 1, false);
 	start_io(r, RCL_IO_WRITE, 1, 65, 63 * 10 + 1, false);
-	assert_int_equal(r->p->now, start);
+	assert_int_equal(r->p->now, start + 66 * page);
 	start_io(r, RCL_IO_WRITE, 1, 66, 5000, false);
-	assert_int_equal(r->p->now, start + 64 * cost);
+	assert_int_equal(r->p->now, start + 67 * page + 64 * cost);
 	r->p->ops->plug_finish(r->p);
 	wait_pages(r, 67);
 	assert_int_equal(stats(r, 0).pages[RCL_IO_WRITE], 33);
@@ -388,16 +390,17 @@ static void until_count_two_devices(struct rig *r)
 
 static void until_size(struct rig *r)
 {
-	u64 start = r->p->now, cost = r->p->cost_ns[WORK_IO_SUBMIT];
+	u64 start = r->p->now, page = r->p->cost_ns[WORK_IO_PAGE];
+	u64 cost = r->p->cost_ns[WORK_IO_SUBMIT];
 
 	r->p->ops->plug_start(r->p);
 	for (u32 i = 0; i < 40; i++)
 		start_io(r, RCL_IO_WRITE, 0, i, i, false);
-	assert_int_equal(r->p->now, start); /* growing does not flush */
+	assert_int_equal(r->p->now, start + 40 * page); /* growing does not flush */
 	start_io(r, RCL_IO_WRITE, 0, 40, 1000, false);
-	assert_int_equal(r->p->now, start + cost);
+	assert_int_equal(r->p->now, start + 41 * page + cost);
 	start_io(r, RCL_IO_WRITE, 0, 41, 2000, false);
-	assert_int_equal(r->p->now, start + cost); /* a small last one does not */
+	assert_int_equal(r->p->now, start + 42 * page + cost); /* a small last one does not */
 	r->p->ops->plug_finish(r->p);
 	wait_pages(r, 42);
 	assert_int_equal(requests(r), 3);

@@ -316,6 +316,7 @@ void rcl_sim_submit(struct platform *p, const struct rcl_io *io)
 
 	RCL_ASSERT(io->dev < sim->nr_devices && !sim->in_irq);
 	dev = sim->devices[io->dev];
+	p->now += p->cost_ns[WORK_IO_PAGE];
 	if (!st->plug_depth || io->sync) {
 		queue_request(sim, new_request(sim, dev, io));
 		return;
