@@ -113,7 +113,8 @@ static int list_recordings(struct fidelity *f, const struct cli_args *args)
 		f->nr += wanted(args, c->name);
 	}
 	closedir(d);
-	qsort(f->items, f->nr, sizeof(*f->items), by_name);
+	if (f->nr)
+		qsort(f->items, f->nr, sizeof(*f->items), by_name);
 	if (!f->nr)
 		return cli_error(CLI_FAILED, "%s: no recordings (NAME.POLICY.txt)%s", path,
 				 cli_given(args, "only") ? " of that name" : "");
