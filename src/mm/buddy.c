@@ -52,17 +52,24 @@ static bool type_mixes(u32 migratetype)
 	return migratetype < MIGRATE_PCPTYPES;
 }
 
+/* Others may read an owner's zone_node: never write it twice. */
+static void set_zone_node(struct zone *z, struct folio *f)
+{
+	if (unlikely(f->zone_node != z->zone_node))
+		f->zone_node = z->zone_node;
+}
+
 static bool is_free_block(const struct folio *f, u32 order)
 {
-	return f->flags & BIT(PG_buddy) && f->order == order;
+	return folio_flags(f) & BIT(PG_buddy) && f->order == order;
 }
 
 static void add_block(struct zone *z, struct folio *f, u32 order, u32 migratetype, bool to_tail)
 {
 	struct free_area *area = &z->free_area[order];
 
-	f->flags = z->frame_flags | BIT(PG_buddy);
-	f->zone_node = z->zone_node;
+	set_flags(f, z->frame_flags | BIT(PG_buddy));
+	set_zone_node(z, f);
 	f->order = (u8)order;
 	f->migratetype = (u8)migratetype;
 	if (to_tail)
@@ -76,7 +83,7 @@ static void del_block(struct zone *z, struct folio *f, u32 order)
 {
 	RCL_DEBUG_ASSERT(is_free_block(f, order));
 	list_del(&f->lru);
-	f->flags = z->frame_flags;
+	set_flags(f, z->frame_flags);
 	z->free_area[order].nr_free--;
 }
 
@@ -117,7 +124,7 @@ void rcl_buddy_free(struct zone *z, struct folio *f, u32 order, u32 migratetype,
 	RCL_DEBUG_ASSERT(!(pfn & ((1ull << order) - 1)));
 	RCL_DEBUG_ASSERT(pfn >= z->managed_start && pfn < z->managed_start + z->managed_pages);
 
-	f->flags = z->frame_flags; /* at rest, should it end up inside a larger block */
+	set_flags(f, z->frame_flags); /* at rest, should it end up inside a larger block */
 	for (; order < MAX_ORDER - 1; order++) {
 		u64 buddy_pfn = pfn ^ 1ull << order;
 		struct folio *buddy = pfn_folio(m, buddy_pfn);
@@ -125,7 +132,7 @@ void rcl_buddy_free(struct zone *z, struct folio *f, u32 order, u32 migratetype,
 		if (!is_free_block(buddy, order))
 			break;
 		if (unlikely(order >= PAGEBLOCK_ORDER)) {
-			u32 type = *pageblock_type(m, buddy_pfn);
+			u32 type = pageblock_type(m, buddy_pfn);
 
 			if (type != migratetype && (!type_mixes(type) || !type_mixes(migratetype)))
 				break;
@@ -165,8 +172,8 @@ static void give_back_rest(struct zone *z, struct folio *f, u32 have, u32 keep, 
 /* Turn a free block into one that can be handed out. */
 static void make_used(struct zone *z, struct folio *f, u32 order, u32 migratetype, u32 flags)
 {
-	f->flags = z->frame_flags | flags;
-	f->zone_node = z->zone_node;
+	set_flags(f, z->frame_flags | flags);
+	set_zone_node(z, f);
 	f->order = (u8)order;
 	f->migratetype = (u8)migratetype;
 }
@@ -236,14 +243,14 @@ static void steal(struct zone *z, struct folio *f, u32 alloc_flags, u32 migratet
 {
 	struct rcl *m = z->m;
 	u64 pfn = folio_pfn(m, f);
-	u32 old_type = *pageblock_type(m, pfn);
+	u32 old_type = pageblock_type(m, pfn);
 	u32 free_pages, movable, alike = 0;
 
 	if (old_type == MIGRATE_HIGHATOMIC)
 		goto single;
 	if (f->order >= PAGEBLOCK_ORDER) {
 		for (u64 n = 1ull << (f->order - PAGEBLOCK_ORDER); n--;)
-			*pageblock_type(m, pfn + n * PAGEBLOCK_NR_PAGES) = (u8)migratetype;
+			set_pageblock_type(m, pfn + n * PAGEBLOCK_NR_PAGES, migratetype);
 		goto single;
 	}
 	if (boost_watermark(z) && alloc_flags & ALLOC_KSWAPD)
@@ -262,7 +269,7 @@ static void steal(struct zone *z, struct folio *f, u32 alloc_flags, u32 migratet
 	else if (old_type == MIGRATE_MOVABLE)
 		alike = (u32)PAGEBLOCK_NR_PAGES - free_pages - movable;
 	if (free_pages + alike >= PAGEBLOCK_NR_PAGES / 2)
-		*pageblock_type(m, pfn) = (u8)migratetype;
+		set_pageblock_type(m, pfn, migratetype);
 	return;
 single:
 	move_block(z, f, migratetype);
@@ -365,9 +372,9 @@ void rcl_reserve_highatomic(struct zone *z, struct folio *f)
 
 	spin_lock(&z->lock);
 	if (z->nr_reserved_highatomic < z->managed_pages / 100 + PAGEBLOCK_NR_PAGES &&
-	    type_mixes(*pageblock_type(m, pfn))) {
+	    type_mixes(pageblock_type(m, pfn))) {
 		z->nr_reserved_highatomic += PAGEBLOCK_NR_PAGES;
-		*pageblock_type(m, pfn) = MIGRATE_HIGHATOMIC;
+		set_pageblock_type(m, pfn, MIGRATE_HIGHATOMIC);
 		move_pageblock(z, pfn, MIGRATE_HIGHATOMIC, &movable);
 	}
 	spin_unlock(&z->lock);
@@ -385,10 +392,10 @@ static bool unreserve_in_zone(struct zone *z, u32 migratetype)
 		if (!f)
 			continue;
 		pfn = folio_pfn(m, f);
-		if (*pageblock_type(m, pfn) == MIGRATE_HIGHATOMIC)
+		if (pageblock_type(m, pfn) == MIGRATE_HIGHATOMIC)
 			z->nr_reserved_highatomic -=
 				min(z->nr_reserved_highatomic, (u64)PAGEBLOCK_NR_PAGES);
-		*pageblock_type(m, pfn) = (u8)migratetype;
+		set_pageblock_type(m, pfn, migratetype);
 		if (o >= PAGEBLOCK_ORDER)
 			move_block(z, f, migratetype);
 		else

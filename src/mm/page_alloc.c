@@ -75,7 +75,7 @@ static s64 unusable_free(const struct zone *z, u32 order, u32 alloc_flags)
 	return n;
 }
 
-static bool has_fitting_block(struct zone *z, u32 order, u32 alloc_flags)
+static bool find_fitting_block(struct zone *z, u32 order, u32 alloc_flags)
 {
 	for (u32 o = order; o < MAX_ORDER; o++) {
 		struct free_area *area = &z->free_area[o];
@@ -92,6 +92,16 @@ static bool has_fitting_block(struct zone *z, u32 order, u32 alloc_flags)
 			return true;
 	}
 	return false;
+}
+
+static bool has_fitting_block(struct zone *z, u32 order, u32 alloc_flags)
+{
+	bool found;
+
+	spin_lock(&z->lock);
+	found = find_fitting_block(z, order, alloc_flags);
+	spin_unlock(&z->lock);
+	return found;
 }
 
 bool rcl_watermark_ok(struct zone *z, u32 order, u64 mark, u32 highest_zoneidx, u32 alloc_flags,
@@ -271,7 +281,7 @@ static always_inline void prepare_folio(struct zone *z, struct folio *f, u32 ord
 	RCL_DEBUG_ASSERT(!f->refcount && !f->mapcount && !f->memcg);
 	RCL_DEBUG_ASSERT(f->order == order && folio_zone(z->m, f) == z);
 	(void)order;
-	f->flags = z->frame_flags;
+	set_flags(f, z->frame_flags);
 	f->mapping = NULL;
 	f->index = 0;
 	f->private_ = 0;
@@ -488,11 +498,11 @@ static always_inline void check_free(struct zone *z, struct folio *f, u32 order)
 static always_inline void free_to_pcp(struct rcl *m, struct zone *z, struct cpu *cpu,
 				      struct per_cpu_pages *pcp, struct folio *f, u32 order)
 {
-	u32 type = *pageblock_type(m, folio_pfn(m, f)), high = pcp->high, pindex;
+	u32 type = pageblock_type(m, folio_pfn(m, f)), high = pcp->high, pindex;
 	bool free_high = order && order <= PAGE_ALLOC_COSTLY_ORDER && pcp->free_factor;
 
 	cpu->events[PGFREE] += 1 << order;
-	f->flags = z->frame_flags | BIT(PG_pcp);
+	set_flags(f, z->frame_flags | BIT(PG_pcp));
 	f->migratetype = (u8)type;
 	/* Blocks of other types wait among the movable ones, to keep their type in the buddy. */
 	pindex = order_to_pindex(likely(type < MIGRATE_PCPTYPES) ? type : MIGRATE_MOVABLE, order);
@@ -512,7 +522,7 @@ static __attribute__((noinline)) void free_to_buddy(struct zone *z, struct folio
 
 	check_free(z, f, order);
 	spin_lock(&z->lock);
-	rcl_buddy_free(z, f, order, *pageblock_type(m, folio_pfn(m, f)), false);
+	rcl_buddy_free(z, f, order, pageblock_type(m, folio_pfn(m, f)), false);
 	mod_zone_state(z, NR_FREE_PAGES, 1 << order);
 	spin_unlock(&z->lock);
 	ref = get_cpu(m, m->plat->simulated);

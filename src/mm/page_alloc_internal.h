@@ -63,6 +63,12 @@ static inline u32 gfp_migratetype(gfp_t gfp)
 	return (gfp & (__GFP_MOVABLE | __GFP_RECLAIMABLE)) >> 3;
 }
 
+/* A frame's flags change under its owner's hand while others look for a free buddy. */
+static inline void set_flags(struct folio *f, u32 flags)
+{
+	__atomic_store_n(&f->flags, flags, __ATOMIC_RELAXED);
+}
+
 /* page_alloc.c */
 struct folio *rcl_get_page_from_freelist(const struct alloc_context *ac, gfp_t gfp, u32 order,
 					 u32 alloc_flags);
@@ -100,19 +106,30 @@ static inline void rcl_cpu_unlock(struct rcl *m, struct cpu *cpu)
 }
 
 /*
- * The migratetype of each pageblock is a byte of a table (zone->lock) that stands in front of the
- * descriptors and grows away from them: a free finds it without going through the zone.
+ * The migratetype of each pageblock is a byte of a table that stands in front of the descriptors
+ * and grows away from them: a free finds it without going through the zone. Written under
+ * zone->lock, read without: a free to the wrong list only costs a fallback some day.
  */
-static inline u8 *pageblock_type(struct rcl *m, u64 pfn)
+static inline u8 *pageblock_slot(struct rcl *m, u64 pfn)
 {
 	return (u8 *)m->frames - 1 - (pfn >> PAGEBLOCK_ORDER);
+}
+static inline u32 pageblock_type(struct rcl *m, u64 pfn)
+{
+	return __atomic_load_n(pageblock_slot(m, pfn), __ATOMIC_RELAXED);
+}
+static inline void set_pageblock_type(struct rcl *m, u64 pfn, u32 migratetype)
+{
+	__atomic_store_n(pageblock_slot(m, pfn), (u8)migratetype, __ATOMIC_RELAXED);
 }
 
 /*
  * pcp.c. While a block is on a per-CPU list it has a flag of the allocator's own, by which a second
  * free and a lost block are told.
  */
-enum { PG_pcp = 30 };
+enum {
+	PG_pcp = 30
+};
 
 static inline bool pcp_allowed_order(u32 order)
 {

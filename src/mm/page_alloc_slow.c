@@ -23,8 +23,9 @@
  * Who gives up gets NULL and, unless __GFP_NOWARN, leaves a report. With __GFP_NOFAIL giving up is
  * another round, with half of the min watermark open to it.
  *
- * Locking: none held; the steps wait. Progress of __GFP_NOFAIL rests on others freeing memory, so
- * each of its rounds lets a tick pass.
+ * Locking: none held; the steps wait. Where progress rests on others freeing memory (after a kill,
+ * and in the rounds of __GFP_NOFAIL) a tick passes, as the reference's other CPUs would make use
+ * of.
  *
  * Compaction does not exist yet: direct_compact() is its place and always skips.
  */
@@ -199,7 +200,8 @@ static bool oom_kill_helps(const struct alloc_context *ac, gfp_t gfp, u32 order)
 	       ac->highest_zoneidx >= ZONE_NORMAL;
 }
 
-static struct folio *alloc_may_oom(const struct alloc_context *ac, gfp_t gfp, u32 order,
+/* Step 9. again: it was not enough the last time. */
+static struct folio *alloc_may_oom(const struct alloc_context *ac, gfp_t gfp, u32 order, bool again,
 				   u64 *progress)
 {
 	struct rcl *m = ac->m;
@@ -222,6 +224,9 @@ static struct folio *alloc_may_oom(const struct alloc_context *ac, gfp_t gfp, u3
 			f = rcl_get_page_from_freelist(ac, gfp, order, ALLOC_NO_WATERMARKS);
 	}
 	rcl_oom_unlock(m);
+	/* Let the victim, and time, get on. */
+	if (!f && *progress && again)
+		sleep_a_tick(m);
 	return f;
 }
 
@@ -298,6 +303,7 @@ static struct folio *first_attempts(const struct alloc_context *ac, gfp_t gfp, u
 struct attempt {
 	u32 alloc_flags;
 	u32 no_progress_loops; /* rounds in a row that freed nothing */
+	u32 kills;	       /* times we came to step 9 */
 };
 
 /* Steps 3 to 9, again and again. NULL: it is time to give up. */
@@ -340,7 +346,7 @@ static struct folio *attempt_rounds(const struct alloc_context *ac, gfp_t gfp, u
 		if (progress && can_compact && should_compact_retry(ac, order, a->alloc_flags))
 			continue;
 
-		f = alloc_may_oom(ac, gfp, order, &progress);
+		f = alloc_may_oom(ac, gfp, order, a->kills++, &progress);
 		if (f)
 			return f;
 		/* A victim that got nothing out of the reserves must die, not wait. */

@@ -115,7 +115,7 @@ static struct list_head *prefetch_buddies(struct rcl *m, struct list_head *list,
 
 		pfn = folio_pfn(m, list_entry(near, struct folio, lru));
 		buddy = pfn_folio(m, pfn ^ 1);
-		if (buddy->flags & BIT(PG_buddy)) {
+		if (folio_test(buddy, PG_buddy)) {
 			__builtin_prefetch(buddy->lru.next, 1);
 			__builtin_prefetch(buddy->lru.prev, 1);
 		}
@@ -204,14 +204,14 @@ static void drain_cpu(struct rcl *m, struct cpu *cpu)
 {
 	for (u32 n = 0; n < m->nr_nodes; n++) {
 		for_each_zone (z, m->nodes + n) {
-			struct per_cpu_pages *pcp;
+			u32 left = managed_zone(z);
 
-			if (!managed_zone(z))
-				continue;
-			pcp = &z->pcp[cpu - m->cpus];
-			while (__atomic_load_n(&pcp->count, __ATOMIC_RELAXED)) {
+			while (left) {
+				struct per_cpu_pages *pcp = &z->pcp[cpu - m->cpus];
+
 				rcl_cpu_lock(m, cpu);
 				drain(z, pcp, pcp->batch << PCP_BATCH_SCALE_MAX, 0);
+				left = pcp->count;
 				rcl_cpu_unlock(m, cpu);
 			}
 		}

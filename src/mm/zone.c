@@ -147,7 +147,7 @@ static void reserve_frames(struct zone *z, u64 pfn, u64 end)
 	for (; pfn < end; pfn++) {
 		struct folio *f = pfn_folio(z->m, pfn);
 
-		f->flags = z->frame_flags | BIT(PG_reserved);
+		set_flags(f, z->frame_flags | BIT(PG_reserved));
 		f->zone_node = z->zone_node;
 	}
 }
@@ -395,7 +395,7 @@ bool rcl_page_alloc_is_valid(struct rcl *m)
 			if ((s64)free != z->stat[NR_FREE_PAGES] || pcp != pcp_frames(z))
 				return false;
 			for (u64 b = 0; b < z->spanned_pages; b += PAGEBLOCK_NR_PAGES)
-				if (*pageblock_type(m, z->start_pfn + b) >= MIGRATE_TYPES)
+				if (pageblock_type(m, z->start_pfn + b) >= MIGRATE_TYPES)
 					return false;
 		}
 	}
