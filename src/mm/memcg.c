@@ -124,30 +124,6 @@ int rcl_memcg_create(struct rcl *m, struct memcg *parent, const char *name, stru
 	return 0;
 }
 
-static void drain_all_stocks(struct rcl *m)
-{
-	for (u32 i = 0; i < m->nr_cpus; i++)
-		rcl_drain_stock(m, &m->cpus[i].stock);
-}
-
-int rcl_memcg_destroy(struct rcl *m, struct memcg *memcg)
-{
-	if (is_root(memcg))
-		return -EINVAL;
-	rcl_lru_add_drain_all(m);
-	drain_all_stocks(m);
-	if (!list_empty(&memcg->children) || memcg->usage)
-		return -EBUSY;
-	rcl_shrinkers_memcg_offline(m, memcg);
-	rcl_writeback_memcg_offline(m, memcg);
-	spin_lock(&m->memcg_lock);
-	memcg->online = false;
-	list_del_init(&memcg->sibling);
-	spin_unlock(&m->memcg_lock);
-	free_group(m, memcg);
-	return 0;
-}
-
 int rcl_memcg_init(struct rcl *m)
 {
 	int err;
@@ -304,6 +280,37 @@ void rcl_drain_stock(struct rcl *m, struct memcg_stock *s)
 {
 	drain_bytes(m, s);
 	drain_pages(s);
+}
+
+static void drain_all_stocks(struct rcl *m)
+{
+	for (u32 i = 0; i < m->nr_cpus; i++)
+		rcl_drain_stock(m, &m->cpus[i].stock);
+}
+
+int rcl_memcg_destroy(struct rcl *m, struct memcg *memcg)
+{
+	s64 pages;
+
+	if (is_root(memcg))
+		return -EINVAL;
+	rcl_lru_add_drain_all(m);
+	drain_all_stocks(m);
+	/* Bytes that came back on different CPUs may add up to pages only now. */
+	pages = memcg->nr_charged_bytes >> PAGE_SHIFT;
+	memcg->nr_charged_bytes -= pages << PAGE_SHIFT;
+	memcg->kernel_pages -= pages;
+	uncharge_counters(memcg, pages);
+	if (!list_empty(&memcg->children) || memcg->usage)
+		return -EBUSY;
+	rcl_shrinkers_memcg_offline(m, memcg);
+	rcl_writeback_memcg_offline(m, memcg);
+	spin_lock(&m->memcg_lock);
+	memcg->online = false;
+	list_del_init(&memcg->sibling);
+	spin_unlock(&m->memcg_lock);
+	free_group(m, memcg);
+	return 0;
 }
 
 /* ---- charging ---------------------------------------------------------------------------- */

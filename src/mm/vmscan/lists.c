@@ -256,8 +256,10 @@ u64 rcl_reclaim_pages(struct rcl *m, struct list_head *folios)
 
 		list_init(&batch);
 		list_for_each_safe(f, next, folios, lru)
-			if (folio_node(m, f) == nd)
+			if (folio_node(m, f) == nd) {
+				folio_clear(f, PG_active);
 				list_move(&f->lru, &batch);
+			}
 		freed += rcl_shrink_folio_list(m, &batch, nd, &sc, &stat, true);
 		while (!list_empty(&batch)) {
 			f = list_last_entry(&batch, struct folio, lru);
