@@ -43,7 +43,8 @@ static bool parse_number(const char *s, s64 *out)
 	errno = 0;
 	long long v = strtoll(s, &end, 0);
 
-	if (end == s || *end || errno)
+	/* No counter is larger; differences and percentages of these do not overflow. */
+	if (end == s || *end || errno || v > 1ll << 53 || v < -(1ll << 53))
 		return false;
 	*out = v;
 	return true;
