@@ -214,7 +214,7 @@ int main(int argc, char **argv)
 	t = clock_ns();
 	b = machine(256ull << 30);
 	printf("%-34s %8.2f ms\n", "open 256 GiB", (double)(clock_ns() - t) / 1e6);
-	bare_delete(b);
+	bare_close(b);
 
 	b = machine(mib << 20);
 	floor = bench_stack_pair();
@@ -229,12 +229,12 @@ int main(int argc, char **argv)
 	printf("%-34s %8.2f ns\n", "1M frames: get", bulk.get);
 	printf("%-34s %8.2f ns\n", "1M frames: put", bulk.put);
 	printf("%-34s %8.2f ns\n", "1M frames: put shuffled", bulk.put_shuffled);
-	bare_delete(b);
+	bare_close(b);
 
 	b = machine(1ull << 30);
 	whole = bench_churn(&b->m, 500, &ideal);
 	printf("%-34s %8llu of %llu\n", "whole 2 MiB blocks after churn", (unsigned long long)whole,
 	       (unsigned long long)ideal);
-	bare_delete(b);
+	bare_close(b);
 	return 0;
 }

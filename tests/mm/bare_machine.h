@@ -118,11 +118,16 @@ static inline struct bare *bare_new(u32 nr_cpus, bool threaded)
 
 static inline void bare_delete(struct bare *b)
 {
-	if (b->m.nodes)
-		rcl_page_alloc_destroy(&b->m);
 	RCL_ASSERT(!b->reserved);
 	free(b->cpus);
 	free(b);
+}
+
+static inline void bare_close(struct bare *b)
+{
+	if (b->m.nodes)
+		rcl_page_alloc_destroy(&b->m);
+	bare_delete(b);
 }
 
 static inline s64 bare_events(const struct bare *b, enum vm_event_item item)

@@ -196,7 +196,7 @@ static void test_bad_layouts(void **state)
 	assert_int_equal(rcl_page_alloc_init(&b->m, &none, 1), -EINVAL);
 	assert_int_equal(rcl_page_alloc_init(&b->m, &none, 0), -EINVAL);
 	assert_int_equal(rcl_page_alloc_init(&b->m, &none, MAX_NODES + 1), -EINVAL);
-	bare_delete(b);
+	bare_close(b);
 }
 
 /* The zones of a small machine as 6.1 reported them. */
@@ -227,7 +227,7 @@ static void test_watermarks_recorded(void **state)
 	assert_int_equal(dma->pcp[0].high, 61);
 	assert_int_equal(dma32->pcp[0].batch, 3);
 	assert_int_equal(dma32->pcp[0].high, 316);
-	bare_delete(b);
+	bare_close(b);
 }
 
 static void test_watermarks_computed(void **state)
@@ -249,11 +249,11 @@ static void test_watermarks_computed(void **state)
 	assert_int_equal(z->watermark_boost, 0);
 	assert_int_equal(z->watermark[WMARK_HIGH], 1024 + 2 * 26214);
 	assert_int_equal(z->pcp[0].high, 262144 / 8 / 4);
-	bare_delete(b);
+	bare_close(b);
 
 	b = open_zones(1, 0, 64, 0);
 	assert_int_equal(b->m.nodes[0].zones[ZONE_DMA32].watermark[WMARK_MIN], 32);
-	bare_delete(b);
+	bare_close(b);
 }
 
 static void test_gfp(void **state)
@@ -306,7 +306,7 @@ static void test_order0(void **state)
 	assert_int_equal(nr_free(z), 262144);
 	assert_int_equal(z->free_area[MAX_ORDER - 1].nr_free, 256);
 	assert_true(rcl_page_alloc_is_valid(&b->m));
-	bare_delete(b);
+	bare_close(b);
 }
 
 static void test_free_list(void **state)
@@ -328,7 +328,7 @@ static void test_free_list(void **state)
 	rcl_drain_local_pages(&b->m);
 	assert_true(rcl_page_alloc_is_valid(&b->m));
 	assert_int_equal(nr_free(&b->m.nodes[0].zones[ZONE_DMA32]), 19662);
-	bare_delete(b);
+	bare_close(b);
 }
 
 /* Drains: at the limit, doubling, lower while kswapd works, all for high orders. */
@@ -377,7 +377,7 @@ static void test_pcp_drain(void **state)
 	assert_int_equal(pcp->count, 0);
 	assert_int_equal(nr_free(z), 262144);
 	assert_true(rcl_page_alloc_is_valid(&b->m));
-	bare_delete(b);
+	bare_close(b);
 }
 
 static void test_all_orders(void **state)
@@ -404,7 +404,7 @@ static void test_all_orders(void **state)
 	rcl_drain_all_pages(&b->m);
 	for (u32 o = 0; o < MAX_ORDER; o++)
 		assert_int_equal(before[o], z->free_area[o].nr_free);
-	bare_delete(b);
+	bare_close(b);
 }
 
 /* A refill hands out the very frames, in the very order, that single requests would get. */
@@ -463,8 +463,8 @@ static void test_bulk_is_singles(void **state)
 					folio_pfn(&pair[1]->m, list_entry(g, struct folio, lru)));
 			}
 		}
-		bare_delete(pair[0]);
-		bare_delete(pair[1]);
+		bare_close(pair[0]);
+		bare_close(pair[1]);
 	}
 }
 
@@ -487,7 +487,7 @@ static void test_fallback_whole_blocks(void **state)
 	/* What was merged again stays on the list of its new type. */
 	assert_false(list_empty(&z->free_area[MAX_ORDER - 1].free_list[MIGRATE_UNMOVABLE]));
 	assert_true(rcl_page_alloc_is_valid(&b->m));
-	bare_delete(b);
+	bare_close(b);
 }
 
 /* Leave free in pageblock `pb` of the zone only these frames, everything else in use. */
@@ -544,7 +544,7 @@ static void test_fallback_claims(void **state)
 		/* Claimed or not, all its free blocks are ours now. */
 		for (u32 o = 0; o < MAX_ORDER; o++)
 			assert_true(list_empty(&z->free_area[o].free_list[MIGRATE_MOVABLE]));
-		bare_delete(b);
+		bare_close(b);
 	}
 }
 
@@ -572,7 +572,7 @@ static void test_fallback_movable_takes_smallest(void **state)
 	assert_null(first_block(z, 2, MIGRATE_MOVABLE));
 	assert_int_equal(z->watermark_boost, 512);
 	assert_false(z->boosted); /* no ALLOC_KSWAPD: nobody is woken */
-	bare_delete(b);
+	bare_close(b);
 }
 
 static void test_boost_limits(void **state)
@@ -583,7 +583,7 @@ static void test_boost_limits(void **state)
 
 	assert_false(boost_watermark(z));
 	assert_int_equal(z->watermark_boost, 0);
-	bare_delete(b);
+	bare_close(b);
 
 	b = open_zones(1, 0, 0, 262144);
 	z = &b->m.nodes[0].zones[ZONE_NORMAL];
@@ -598,7 +598,7 @@ static void test_boost_limits(void **state)
 	boost_watermark(z);
 	boost_watermark(z);
 	assert_int_equal(z->watermark_boost, 512);
-	bare_delete(b);
+	bare_close(b);
 }
 
 /* The request that boosted wakes kswapd when the lock is free again, once. */
@@ -619,7 +619,7 @@ static void test_boost_wakes_kswapd(void **state)
 	assert_true(hook.nr_wake >= 1);
 	assert_ptr_equal(hook.woken, z);
 	assert_false(z->boosted);
-	bare_delete(b);
+	bare_close(b);
 }
 
 static void test_watermark_flags(void **state)
@@ -656,7 +656,7 @@ static void test_watermark_flags(void **state)
 	assert_false(rcl_watermark_ok(z, 1, 0, D, 0, 1 << 20));
 	assert_true(rcl_watermark_ok(z, 0, 0, D, 0, 1 << 20));
 	assert_false(rcl_zone_watermark_ok(z, 0, 1, D, 0));
-	bare_delete(b);
+	bare_close(b);
 }
 
 /* Normal above its low mark, then DMA32 above low plus reserve; DMA is spared by its own. */
@@ -684,7 +684,7 @@ static void test_zone_order(void **state)
 		assert_true(got[t] > 0);
 	}
 	assert_int_equal(hook.nr_oom, 0);
-	bare_delete(b);
+	bare_close(b);
 }
 
 /* With types to mix in Normal, DMA32 comes first; a request for Normal alone mixes. */
@@ -711,7 +711,7 @@ static void test_nofragment(void **state)
 	f = rcl_alloc_pages(&b->m, GFP_KERNEL, 0);
 	assert_ptr_equal(folio_zone(&b->m, f), normal);
 	assert_int_equal(normal->watermark_boost, 512);
-	bare_delete(b);
+	bare_close(b);
 }
 
 /* How far below the marks each kind of request gets. */
@@ -748,7 +748,7 @@ static void test_reserves(void **state)
 		left = min_pages * cases[i].permille / 1000;
 		assert_in_range(nr_free(z) + 10, left + 8, left + 12);
 		assert_true(hook.nr_wake > 0);
-		bare_delete(b);
+		bare_close(b);
 	}
 }
 
@@ -805,7 +805,7 @@ static void test_direct_reclaim(void **state)
 	assert_false(b->task.flags & PF_MEMALLOC);
 	assert_true(hook.nr_wake >= 2);
 	assert_int_equal(hook.nr_oom, 0);
-	bare_delete(b);
+	bare_close(b);
 }
 
 static void expect_failure(gfp_t gfp, u32 order, int reclaims, int ooms)
@@ -815,7 +815,7 @@ static void expect_failure(gfp_t gfp, u32 order, int reclaims, int ooms)
 	assert_null(rcl_alloc_pages(&b->m, gfp | __GFP_NOWARN, order));
 	assert_int_equal(hook.nr_reclaim, reclaims);
 	assert_int_equal(hook.nr_oom, ooms);
-	bare_delete(b);
+	bare_close(b);
 }
 
 static void test_giving_up(void **state)
@@ -843,7 +843,7 @@ static void test_sixteen_rounds(void **state)
 	assert_null(rcl_alloc_pages(&b->m, GFP_KERNEL | __GFP_NOWARN, 0));
 	assert_int_equal(hook.nr_reclaim, 17);
 	assert_int_equal(hook.nr_oom, 1);
-	bare_delete(b);
+	bare_close(b);
 }
 
 static u32 rounds_left;
@@ -868,7 +868,7 @@ static void test_progress_resets_rounds(void **state)
 	assert_non_null(rcl_alloc_pages(&b->m, GFP_KERNEL | __GFP_MOVABLE, 0));
 	assert_int_equal(hook.nr_reclaim, 51);
 	assert_int_equal(hook.nr_oom, 0);
-	bare_delete(b);
+	bare_close(b);
 }
 
 /* Take a block of at least this order off the lists for good. */
@@ -902,7 +902,7 @@ static void test_costly(void **state)
 		;
 	assert_null(rcl_alloc_pages(&b->m, GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN, 5));
 	assert_int_equal(hook.nr_reclaim, 1);
-	bare_delete(b);
+	bare_close(b);
 }
 
 static bool oom_frees(struct rcl *m)
@@ -921,7 +921,7 @@ static void test_oom_then_success(void **state)
 	hook.oom = oom_frees;
 	assert_non_null(rcl_alloc_pages(&b->m, GFP_KERNEL | __GFP_MOVABLE, 0));
 	assert_int_equal(hook.nr_oom, 1);
-	bare_delete(b);
+	bare_close(b);
 }
 
 /* Somebody else kills: wait a tick and try again; here until the rounds of reclaim bring memory. */
@@ -937,7 +937,7 @@ static void test_oom_busy(void **state)
 	assert_non_null(rcl_alloc_pages(&b->m, GFP_KERNEL | __GFP_MOVABLE, 0));
 	assert_int_equal(hook.nr_oom, 0);
 	assert_int_equal(b->naps, 3);
-	bare_delete(b);
+	bare_close(b);
 }
 
 static bool oom_marks_us(struct rcl *m)
@@ -957,7 +957,7 @@ static void test_victim_uses_reserves_then_dies(void **state)
 		n++;
 	assert_true(n > 100); /* half of min */
 	assert_true(nr_free(only_zone) > 100);
-	bare_delete(b);
+	bare_close(b);
 }
 
 static u64 nothing_until_half_a_second(struct rcl *m)
@@ -984,7 +984,7 @@ static void test_nofail(void **state)
 	}
 	assert_true(n > 500);
 	assert_true(b->naps >= 100);
-	bare_delete(b);
+	bare_close(b);
 }
 
 /* stderr of fn, as text. */
@@ -1026,7 +1026,7 @@ static void test_report(void **state)
 	b->plat.now += 10 * RCL_NSEC_PER_SEC;
 	text = captured(&b->m, GFP_NOWAIT);
 	assert_non_null(strstr(text, "failure"));
-	bare_delete(b);
+	bare_close(b);
 }
 
 static void test_failure_injection(void **state)
@@ -1042,7 +1042,7 @@ static void test_failure_injection(void **state)
 	}
 	assert_in_range(failed, 800, 1200);
 	assert_int_equal(hook.nr_reclaim, 0);
-	bare_delete(b);
+	bare_close(b);
 }
 
 static void test_nodes(void **state)
@@ -1089,7 +1089,7 @@ static void test_nodes(void **state)
 	assert_int_equal(hook.nr_node_reclaim, 1);
 	assert_int_equal(folio_node_id(f), 2);
 	assert_true(rcl_page_alloc_is_valid(&b->m));
-	bare_delete(b);
+	bare_close(b);
 }
 
 static void test_highatomic(void **state)
@@ -1116,7 +1116,7 @@ static void test_highatomic(void **state)
 	rcl_setup_watermarks(&b->m);
 	rcl_alloc_pages(&b->m, GFP_KERNEL | __GFP_NOWARN | __GFP_MOVABLE, 0);
 	assert_true(rcl_page_alloc_is_valid(&b->m));
-	bare_delete(b);
+	bare_close(b);
 }
 
 static void test_is_valid_sees(void **state)
@@ -1152,7 +1152,7 @@ static void test_is_valid_sees(void **state)
 	assert_false(rcl_page_alloc_is_valid(m));
 	g->flags = 0;
 	assert_true(rcl_page_alloc_is_valid(m));
-	bare_delete(b);
+	bare_close(b);
 }
 
 /* A machine with more descriptors than memory to hold them opens, and touches few. */
@@ -1172,7 +1172,7 @@ static void test_huge_machine(void **state)
 	/* 65536 pages of descriptors of a million, and some more for a sanitizer. */
 	assert_in_range(after.ru_minflt - before.ru_minflt, 1, 500000);
 	assert_non_null(rcl_alloc_pages_node(&b->m, 1, GFP_KERNEL, 0));
-	bare_delete(b);
+	bare_close(b);
 }
 
 /* Random requests of every kind from three CPUs; the allocator stays whole. */
@@ -1245,7 +1245,7 @@ static void random_operations(u64 seed, u32 steps)
 		for_each_zone (z, b->m.nodes + n)
 			frames += nr_free(z);
 	assert_int_equal(frames, b->m.totalram_pages);
-	bare_delete(b);
+	bare_close(b);
 }
 
 static void test_random_operations(void **state)
@@ -1345,7 +1345,7 @@ static void test_threads(void **state)
 	assert_true(rcl_page_alloc_is_valid(&b->m));
 	assert_int_equal(nr_free(&b->m.nodes[0].zones[0]) + nr_free(&b->m.nodes[0].zones[1]),
 			 b->m.totalram_pages);
-	bare_delete(b);
+	bare_close(b);
 }
 
 int main(void)
