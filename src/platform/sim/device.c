@@ -92,7 +92,8 @@ static struct sim_request *get_request(struct rcl_sim *sim)
 			rq = &c->requests[i];
 		}
 		sim->nr_request_structs += POOL_CHUNK;
-		RCL_ASSERT(!heap_reserve(&sim->events, sim->nr_tasks + sim->nr_request_structs));
+		if (heap_reserve(&sim->events, sim->nr_tasks + sim->nr_request_structs))
+			RCL_ASSERT(!"out of memory for I/O in flight");
 	}
 	sim->free_requests = (void *)rq->link.next;
 	return rq;

@@ -178,7 +178,7 @@ struct rcl_sim {
 	struct sim_task main;
 	struct task main_task;
 	struct stack_batch *stacks;
-	size_t stack_bytes;
+	size_t stack_bytes, guard_bytes;
 
 	struct sim_device *devices[RCL_SIM_MAX_DEVICES];
 	u32 nr_devices, nr_in_flight;

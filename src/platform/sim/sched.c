@@ -48,6 +48,7 @@
  * whether a poll preempts, who runs, who is woken first, how far CPUs drift apart.
  */
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "platform/sim/internal.h"
 
@@ -65,7 +66,7 @@
 #define FIRST_VRUNTIME (1ull << 40) /* so that no bonus can make one negative */
 
 #define STACK_BATCH  16
-#define STACK_GUARD  4096ul
+#define guard	     4096ul
 #define STACK_BYTES  65536ul
 #define STACK_COLOUR 320ul /* stack tops differ by this, else they all fall into one cache set */
 
@@ -625,7 +626,7 @@ static void task_body(void *arg)
 /* A batch of stacks, each above a page that must not be touched, with its task at the top. */
 static int grow_stacks(struct rcl_sim *sim)
 {
-	size_t each = STACK_GUARD + sim->stack_bytes;
+	size_t guard = sim->guard_bytes, each = guard + sim->stack_bytes;
 	struct stack_batch *b = calloc(1, sizeof(*b));
 
 	if (!b)
@@ -643,12 +644,11 @@ static int grow_stacks(struct rcl_sim *sim)
 		char *low = b->mem + i * each;
 		size_t colour = (i * STACK_COLOUR) & ~63ul;
 		size_t top = sim->stack_bytes - sizeof(struct sim_task) - colour;
-		struct sim_task *st = (void *)((uintptr_t)(low + STACK_GUARD + top) & ~63ul);
+		struct sim_task *st = (void *)((uintptr_t)(low + guard + top) & ~63ul);
 
-		if (mprotect(low, STACK_GUARD, PROT_NONE))
+		if (mprotect(low, guard, PROT_NONE))
 			return -ENOMEM;
-		rcl_coro_init(&st->coro, low + STACK_GUARD,
-			      (size_t)((char *)st - (low + STACK_GUARD)));
+		rcl_coro_init(&st->coro, low + guard, (size_t)((char *)st - (low + guard)));
 		b->tasks[b->nr++] = st;
 		list_add_tail(&st->all, &sim->free_tasks);
 	}
@@ -719,7 +719,9 @@ void rcl_sim_sched_init(struct rcl_sim *sim)
 	sim->tick = RCL_NSEC_PER_SEC / SCHED_HZ;
 	sim->stack_bytes =
 		rcl_coro_stack_bytes(sim->cfg.stack_bytes ? sim->cfg.stack_bytes : STACK_BYTES);
-	sim->stack_bytes = (sim->stack_bytes + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+	/* The host's pages may be larger than the simulated ones. */
+	sim->guard_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	sim->stack_bytes = (sim->stack_bytes + sim->guard_bytes - 1) & ~(sim->guard_bytes - 1);
 	list_init(&sim->tasks);
 	list_init(&sim->free_tasks);
 	for (u32 i = 0; i < NR_WAIT_BUCKETS; i++)
