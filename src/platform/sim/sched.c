@@ -66,7 +66,6 @@
 #define FIRST_VRUNTIME (1ull << 40) /* so that no bonus can make one negative */
 
 #define STACK_BATCH  16
-#define guard	     4096ul
 #define STACK_BYTES  65536ul
 #define STACK_COLOUR 320ul /* stack tops differ by this, else they all fall into one cache set */
 
