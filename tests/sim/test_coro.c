@@ -206,13 +206,13 @@ static void test_deep_stack(void **state)
 	(void)state;
 	rcl_coro_init_thread(&thread);
 	open_routine(&r, &thread);
-	r.turns = 200; /* some 40 KiB */
+	r.turns = 120; /* some 20 to 40 KiB, as the compiler likes */
 	rcl_coro_prepare(&r.coro, deep, &r);
 	rcl_coro_switch(&thread, &r.coro, false);
 	assert_false(r.done);
 	rcl_coro_switch(&thread, &r.coro, false);
 	assert_true(r.done);
-	assert_int_equal(r.sum, 201 * 202 / 2);
+	assert_int_equal(r.sum, 121 * 122 / 2);
 	close_routine(&r);
 }
 
