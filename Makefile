@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+# The front door. CMake does the work (CMakePresets.json); every target may be repeated at will.
+
+JOBS     ?= $(shell nproc 2>/dev/null || echo 2)
+PREFIX   ?= /usr/local
+# fidelity: the folder of recordings
+DIR       = tests/fidelity
+# demo: what to run, and in how much memory
+TRACE     = demo/sqlite.trace.zst
+LIMITS    = 100%,80%,70%,60%,50%,40%,30%,25%,20%,15%,10%
+# fuzz: seconds per target
+FUZZ_SECONDS = 600
+
+RECLAIM   = build/release/reclaim
+CONFIGURE = $(MAKE) --no-print-directory build/$(1)/build.ninja
+BUILD     = cmake --build --preset $(1) -j $(JOBS)
+
+.DEFAULT_GOAL = build
+.PHONY: build setup demo test fidelity bench asan tsan fuzz format check-format install clean help
+
+build: setup build/release/build.ninja ## build the release
+	@$(call BUILD,release) --target all
+
+setup: ## install the packages that building and testing need, if they are missing
+	@scripts/setup
+
+build/%/build.ninja: | setup
+	@cmake --preset $*
+
+demo: setup build/release/build.ninja ## run a real program's trace in less and less memory
+	@$(call BUILD,release) --target reclaim-cli
+	$(RECLAIM) sim $(TRACE) --limit $(LIMITS)
+
+test: build ## build, then run every test; then the unit tests with the sanitizers
+	@ctest --preset release -j $(JOBS)
+	@$(MAKE) --no-print-directory asan CTEST_FLAGS="-LE slow"
+
+fidelity: setup build/release/build.ninja ## compare counters with a real kernel's [DIR=folder]
+	@$(call BUILD,release) --target reclaim-cli
+	$(RECLAIM) fidelity $(DIR)
+
+bench: build ## measure speed
+	@for b in build/release/bench_*; do [ ! -x $$b ] || { echo "== $${b##*/}"; $$b; } || exit 1; done
+
+asan: setup build/asan/build.ninja ## the tests with AddressSanitizer and UBSan
+	@$(call BUILD,asan) --target all
+	@ctest --preset asan -j $(JOBS) $(CTEST_FLAGS)
+
+tsan: setup build/tsan/build.ninja ## the tests with ThreadSanitizer
+	@$(call BUILD,tsan) --target all
+	@ctest --preset tsan -j $(JOBS) $(CTEST_FLAGS)
+
+fuzz: ## run every fuzz target [FUZZ_SECONDS=600 each]
+	@scripts/setup dev
+	@$(call CONFIGURE,fuzz)
+	@$(call BUILD,fuzz) --target all
+	@scripts/fuzz build/fuzz $(FUZZ_SECONDS)
+
+format: ## lay out the sources
+	@scripts/setup dev
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+check-format: ## fail when a source is laid out otherwise
+	@scripts/setup dev
+	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+
+install: build ## install the program [PREFIX=/usr/local]
+	@cmake --install build/release --prefix $(PREFIX)
+
+clean: ## remove everything that was built
+	@rm -rf build
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
