@@ -63,6 +63,8 @@
 	  "files in use on the machine; a flush of everything may write that many pages more")   \
 	X(fs_block_size, "sim.fs_block_size", "bytes", 4096, 512, 4096,                          \
 	  "block size of the files' filesystem: a written page has a buffer head for each")      \
+	X(access_ns, "sim.access_ns", "ns", 0, 0, 1000000000,                                    \
+	  "the program's own work for each access of the trace; 0 = a memory access's")          \
 	X(memcg_oom, "sim.oom", "", 1, 0, 1, "0: a group out of memory waits instead of killing") \
 	X(fail_alloc, "debug.fail_alloc", "1/1000000", 0, 0, 1000000,                            \
 	  "chance that an allocation that may fail does")                                        \
