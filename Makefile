@@ -6,8 +6,9 @@ PREFIX   ?= /usr/local
 # fidelity: the folder of recordings
 DIR       = tests/fidelity
 # demo: what to run, and in how much memory
-TRACE     = demo/sqlite.trace.zst
-LIMITS    = 100%,80%,70%,60%,50%,40%,30%,25%,20%,15%,10%
+TRACE     = demo/sqlite.trace.xz
+LIMITS    = 100%,90%,80%,70%,60%,50%,40%,30%,25%,20%,15%,10%
+ACCESS_NS = 120
 # fuzz: seconds per target
 FUZZ_SECONDS = 600
 
@@ -29,7 +30,7 @@ build/%/build.ninja: | setup
 
 demo: setup build/release/build.ninja ## run a real program's trace in less and less memory
 	@$(call BUILD,release) --target reclaim-cli
-	$(RECLAIM) sim $(TRACE) --limit $(LIMITS)
+	$(RECLAIM) sim $(TRACE) --limit $(LIMITS) --set sim.access_ns=$(ACCESS_NS)
 
 test: build ## build, then run every test; then the unit tests with the sanitizers
 	@ctest --preset release -j $(JOBS)
