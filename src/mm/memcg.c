@@ -385,7 +385,7 @@ static int try_charge(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
 			retries = MAX_RECLAIM_RETRIES;
 			continue;
 		}
-nomem:
+	nomem:
 		if (!(gfp & (__GFP_NOFAIL | __GFP_HIGH)))
 			return -ENOMEM;
 		break;
@@ -433,7 +433,7 @@ void rcl_memcg_uncharge_list(struct rcl *m, struct list_head *folios)
 	s64 nr = 0;
 
 	(void)m;
-	list_for_each(f, folios, lru) {
+	list_for_each (f, folios, lru) {
 		if (f->memcg != memcg) {
 			if (memcg && nr)
 				uncharge_counters(memcg, nr);
@@ -575,14 +575,14 @@ int rcl_memcg_set_max(struct rcl *m, struct memcg *memcg, u64 bytes)
 
 bool rcl_memcg_is_valid(struct rcl *m)
 {
-	for_each_memcg(pos, m->root_memcg) {
+	for_each_memcg (pos, m->root_memcg) {
 		s64 own = 0;
 
 		if (is_root(pos))
 			continue;
 		/* Every page on a list of this group is charged to it. */
 		for (u32 n = 0; n < m->nr_nodes; n++)
-			for_each_lru(l)
+			for_each_lru (l)
 				own += pos->lruvecs[n]->stat[l];
 		own += pos->kernel_pages;
 		if (own > pos->usage || pos->usage < 0 || pos->kernel_pages < 0)
