@@ -32,9 +32,9 @@ demo: setup build/release/build.ninja ## run a real program's trace in less and 
 	@$(call BUILD,release) --target reclaim-cli
 	$(RECLAIM) sim $(TRACE) --limit $(LIMITS) --set sim.access_ns=$(ACCESS_NS)
 
-test: build ## build, then run every test; then the unit tests with the sanitizers
+test: build ## build, then run every test, then again with AddressSanitizer and UBSan
 	@ctest --preset release -j $(JOBS)
-	@$(MAKE) --no-print-directory asan CTEST_FLAGS="-LE slow"
+	@$(MAKE) --no-print-directory asan
 
 fidelity: setup build/release/build.ninja ## compare counters with a real kernel's [DIR=folder]
 	@$(call BUILD,release) --target reclaim-cli
