@@ -22,11 +22,15 @@
  *   request need not fall back; if stealing is allowed, all free blocks of the pageblock move to
  *   the new type, and the pageblock changes its type when half of it is free or of the like kind.
  *
- * Descriptors. A frame's descriptor is zero until the frame becomes the first of a block, free or
- * used; then it has zone_node, order and PG_threaded right and keeps them so. PG_buddy says that
- * the frame is the first of a free block of f->order that stands on list f->migratetype. All other
- * frames of a block, free or used, have a descriptor at rest: no PG_buddy, reference count 0. So a
- * machine of any size is set up by touching one descriptor in 1024.
+ * What is free stands in two tables of the machine, by frame number: zone->blocks has a byte, order
+ * and type of the free block that starts there, 0 if none does; zone->links has the block's place
+ * on its list. A free in a random place looks at buddies and list neighbours in random places, and
+ * descriptors are too large to be in a cache then. A list's head is an entry of the links as well.
+ *
+ * The buddy does not touch descriptors. One is zero until its frame is handed out as the first of a
+ * block, and from then on has zone_node, order and PG_threaded right; while its frame is free, or
+ * inside a block, it is at rest: reference count 0, no flags but PG_threaded and PG_free. So a
+ * machine of any size is set up without touching a descriptor at all.
  *
  * Locking: everything here happens under zone->lock, held by the caller unless said. The functions
  * do not change NR_FREE_PAGES: the caller does, once for many blocks.
@@ -52,142 +56,174 @@ static bool type_mixes(u32 migratetype)
 	return migratetype < MIGRATE_PCPTYPES;
 }
 
-/* Others may read an owner's zone_node: never write it twice. */
-static void set_zone_node(struct zone *z, struct folio *f)
+/* zone->blocks: order + 1 in the low bits, the type above. */
+#define BLOCK_ORDER_BITS 4
+#define BLOCK_ORDER_MASK ((1u << BLOCK_ORDER_BITS) - 1)
+
+static bool is_free_block(const struct zone *z, u64 pfn, u32 order)
 {
-	if (unlikely(f->zone_node != z->zone_node))
-		f->zone_node = z->zone_node;
+	return (z->blocks[pfn] & BLOCK_ORDER_MASK) == order + 1;
+}
+static u32 block_order(const struct zone *z, u64 pfn)
+{
+	RCL_DEBUG_ASSERT(z->blocks[pfn]);
+	return (z->blocks[pfn] & BLOCK_ORDER_MASK) - 1;
 }
 
-static bool is_free_block(const struct folio *f, u32 order)
+static void link_block(struct zone *z, u32 pfn, u32 prev, u32 next)
 {
-	return folio_flags(f) & BIT(PG_buddy) && f->order == order;
+	z->links[pfn] = (struct block_link){.next = next, .prev = prev};
+	z->links[prev].next = pfn;
+	z->links[next].prev = pfn;
+}
+static void unlink_block(struct zone *z, u32 pfn)
+{
+	struct block_link l = z->links[pfn];
+
+	z->links[l.prev].next = l.next;
+	z->links[l.next].prev = l.prev;
 }
 
-static void add_block(struct zone *z, struct folio *f, u32 order, u32 migratetype, bool to_tail)
+static void add_block(struct zone *z, u64 pfn, u32 order, u32 migratetype, bool to_tail)
 {
 	struct free_area *area = &z->free_area[order];
+	u32 head = area->free_list[migratetype];
 
-	set_flags(f, z->frame_flags | BIT(PG_buddy));
-	set_zone_node(z, f);
-	f->order = (u8)order;
-	f->migratetype = (u8)migratetype;
+	RCL_DEBUG_ASSERT(!z->blocks[pfn]);
+	z->blocks[pfn] = (u8)(migratetype << BLOCK_ORDER_BITS | (order + 1));
 	if (to_tail)
-		list_add_tail(&f->lru, &area->free_list[migratetype]);
+		link_block(z, (u32)pfn, z->links[head].prev, head);
 	else
-		list_add(&f->lru, &area->free_list[migratetype]);
+		link_block(z, (u32)pfn, head, z->links[head].next);
 	area->nr_free++;
 }
 
-static void del_block(struct zone *z, struct folio *f, u32 order)
+static void del_block(struct zone *z, u64 pfn, u32 order)
 {
-	RCL_DEBUG_ASSERT(is_free_block(f, order));
-	list_del(&f->lru);
-	set_flags(f, z->frame_flags);
+	RCL_DEBUG_ASSERT(is_free_block(z, pfn, order));
+	unlink_block(z, (u32)pfn);
+	z->blocks[pfn] = 0;
 	z->free_area[order].nr_free--;
 }
 
 /* To the tail: what was just moved should not be the next to go. */
-static void move_block(struct zone *z, struct folio *f, u32 migratetype)
+static void move_block(struct zone *z, u64 pfn, u32 migratetype)
 {
-	list_move_tail(&f->lru, &z->free_area[f->order].free_list[migratetype]);
-	f->migratetype = (u8)migratetype;
+	u32 order = block_order(z, pfn);
+
+	del_block(z, pfn, order);
+	add_block(z, pfn, order, migratetype, true);
 }
 
-static struct folio *first_block(struct zone *z, u32 order, u32 migratetype)
+static u64 first_block(const struct zone *z, u32 order, u32 migratetype)
 {
-	struct list_head *l = &z->free_area[order].free_list[migratetype];
+	u32 head = z->free_area[order].free_list[migratetype], pfn = z->links[head].next;
 
-	return list_empty(l) ? NULL : list_first_entry(l, struct folio, lru);
+	return pfn == head ? NO_BLOCK : pfn;
+}
+
+bool rcl_buddy_has_block(const struct zone *z, u32 order, u32 migratetype)
+{
+	return first_block(z, order, migratetype) != NO_BLOCK;
+}
+
+/* Make the lists of a zone empty. heads: where in zone->links its heads go. */
+void rcl_buddy_init_lists(struct zone *z, u32 heads)
+{
+	for (u32 o = 0; o < MAX_ORDER; o++) {
+		for (u32 mt = 0; mt < MIGRATE_TYPES; mt++) {
+			u32 head = heads + o * MIGRATE_TYPES + mt;
+
+			z->free_area[o].free_list[mt] = head;
+			z->links[head] = (struct block_link){.next = head, .prev = head};
+		}
+	}
 }
 
 /*
  * Is the buddy of the block that this block and its own buddy would make free? Then they are
  * likely to become one soon, and the block should stay free until then.
  */
-static bool merge_is_likely(struct rcl *m, u64 pfn, u32 order)
+static bool merge_is_likely(const struct zone *z, u64 pfn, u32 order)
 {
-	u64 above;
-
 	if (order >= MAX_ORDER - 2)
 		return false;
-	above = (pfn & ~(1ull << order)) ^ (2ull << order);
-	return is_free_block(pfn_folio(m, above), order + 1);
+	return is_free_block(z, (pfn & ~(1ull << order)) ^ (2ull << order), order + 1);
 }
 
-void rcl_buddy_free(struct zone *z, struct folio *f, u32 order, u32 migratetype, bool to_tail)
+void rcl_buddy_free(struct zone *z, u64 pfn, u32 order, u32 migratetype, bool to_tail)
 {
-	struct rcl *m = z->m;
-	u64 pfn = folio_pfn(m, f);
-
 	RCL_DEBUG_ASSERT(spin_is_held(&z->lock));
 	RCL_DEBUG_ASSERT(!(pfn & ((1ull << order) - 1)));
 	RCL_DEBUG_ASSERT(pfn >= z->managed_start && pfn < z->managed_start + z->managed_pages);
 
-	set_flags(f, z->frame_flags); /* at rest, should it end up inside a larger block */
 	for (; order < MAX_ORDER - 1; order++) {
-		u64 buddy_pfn = pfn ^ 1ull << order;
-		struct folio *buddy = pfn_folio(m, buddy_pfn);
+		u64 buddy = pfn ^ 1ull << order;
 
-		if (!is_free_block(buddy, order))
+		if (!is_free_block(z, buddy, order))
 			break;
 		if (unlikely(order >= PAGEBLOCK_ORDER)) {
-			u32 type = pageblock_type(m, buddy_pfn);
+			u32 type = pageblock_type(z->m, buddy);
 
 			if (type != migratetype && (!type_mixes(type) || !type_mixes(migratetype)))
 				break;
 		}
 		del_block(z, buddy, order);
-		if (buddy_pfn < pfn) {
-			pfn = buddy_pfn;
-			f = buddy;
-		}
+		pfn &= buddy;
 	}
-	add_block(z, f, order, migratetype, to_tail || merge_is_likely(m, pfn, order));
+	add_block(z, pfn, order, migratetype, to_tail || merge_is_likely(z, pfn, order));
+}
+
+/*
+ * Start the memory accesses that freeing frame pfn will make: step 0 the states around it, then
+ * with these at hand step 1 its buddy's links, then step 2 the buddy's neighbours.
+ */
+void rcl_buddy_prefetch(const struct zone *z, u64 pfn, u32 step)
+{
+	const struct block_link *l = &z->links[pfn ^ 1];
+
+	if (!step) {
+		__builtin_prefetch(&z->blocks[pfn], 1);
+		__builtin_prefetch(&z->links[pfn], 1);
+		return;
+	}
+	if (!is_free_block(z, pfn ^ 1, 0))
+		return;
+	__builtin_prefetch(&z->links[l->next], 1);
+	__builtin_prefetch(&z->links[l->prev], 1);
 }
 
 /* The smallest block of this type that fits, off its list and whole; *have is its order. */
-static struct folio *take_smallest(struct zone *z, u32 order, u32 migratetype, u32 *have)
+static u64 take_smallest(struct zone *z, u32 order, u32 migratetype, u32 *have)
 {
 	for (u32 o = order; o < MAX_ORDER; o++) {
-		struct folio *f = first_block(z, o, migratetype);
+		u64 pfn = first_block(z, o, migratetype);
 
-		if (!f)
+		if (pfn == NO_BLOCK)
 			continue;
-		del_block(z, f, o);
+		del_block(z, pfn, o);
 		*have = o;
-		return f;
+		return pfn;
 	}
-	return NULL;
+	return NO_BLOCK;
 }
 
 /* Of a taken block keep the first `keep` frames; the rest goes back as the blocks it consists of.
  */
-static void give_back_rest(struct zone *z, struct folio *f, u32 have, u32 keep, u32 migratetype)
+static void give_back_rest(struct zone *z, u64 pfn, u32 have, u32 keep, u32 migratetype)
 {
 	for (u32 off = keep; off < 1u << have; off += off & -off)
-		add_block(z, f + off, (u32)__builtin_ctz(off), migratetype, false);
+		add_block(z, pfn + off, (u32)__builtin_ctz(off), migratetype, false);
 }
 
-/* Turn a free block into one that can be handed out. */
-static void make_used(struct zone *z, struct folio *f, u32 order, u32 migratetype, u32 flags)
-{
-	set_flags(f, z->frame_flags | flags);
-	set_zone_node(z, f);
-	f->order = (u8)order;
-	f->migratetype = (u8)migratetype;
-}
-
-static struct folio *alloc_smallest(struct zone *z, u32 order, u32 migratetype)
+static u64 alloc_smallest(struct zone *z, u32 order, u32 migratetype)
 {
 	u32 have;
-	struct folio *f = take_smallest(z, order, migratetype, &have);
+	u64 pfn = take_smallest(z, order, migratetype, &have);
 
-	if (!f)
-		return NULL;
-	give_back_rest(z, f, have, 1u << order, migratetype);
-	make_used(z, f, order, migratetype, 0);
-	return f;
+	if (pfn != NO_BLOCK)
+		give_back_rest(z, pfn, have, 1u << order, migratetype);
+	return pfn;
 }
 
 /*
@@ -201,16 +237,17 @@ static u32 move_pageblock(struct zone *z, u64 pfn, u32 migratetype, u32 *movable
 
 	*movable = 0;
 	for (pfn = start; pfn < end;) {
-		struct folio *f = pfn_folio(z->m, pfn);
+		u32 order;
 
-		if (!(folio_flags(f) & BIT(PG_buddy))) {
-			*movable += folio_test(f, PG_lru);
+		if (!z->blocks[pfn]) {
+			*movable += folio_test(pfn_folio(z->m, pfn), PG_lru);
 			pfn++;
 			continue;
 		}
-		move_block(z, f, migratetype);
-		moved += 1u << f->order;
-		pfn += 1u << f->order;
+		order = block_order(z, pfn);
+		move_block(z, pfn, migratetype);
+		moved += 1u << order;
+		pfn += 1u << order;
 	}
 	return moved;
 }
@@ -238,24 +275,23 @@ static bool boost_watermark(struct zone *z)
 	return true;
 }
 
-/* Make free block f, of another type, one of ours, with as much around it as the rules allow. */
-static void steal(struct zone *z, struct folio *f, u32 alloc_flags, u32 migratetype, bool whole)
+/* Make a free block of another type one of ours, with as much around it as the rules allow. */
+static void steal(struct zone *z, u64 pfn, u32 alloc_flags, u32 migratetype)
 {
 	struct rcl *m = z->m;
-	u64 pfn = folio_pfn(m, f);
-	u32 old_type = pageblock_type(m, pfn);
+	u32 old_type = pageblock_type(m, pfn), order = block_order(z, pfn);
 	u32 free_pages, movable, alike = 0;
 
 	if (old_type == MIGRATE_HIGHATOMIC)
 		goto single;
-	if (f->order >= PAGEBLOCK_ORDER) {
-		for (u64 n = 1ull << (f->order - PAGEBLOCK_ORDER); n--;)
+	if (order >= PAGEBLOCK_ORDER) {
+		for (u64 n = 1ull << (order - PAGEBLOCK_ORDER); n--;)
 			set_pageblock_type(m, pfn + n * PAGEBLOCK_NR_PAGES, migratetype);
 		goto single;
 	}
 	if (boost_watermark(z) && alloc_flags & ALLOC_KSWAPD)
 		__atomic_store_n(&z->boosted, true, __ATOMIC_RELAXED);
-	if (!whole)
+	if (!may_steal(order, migratetype))
 		goto single;
 
 	free_pages = move_pageblock(z, pfn, migratetype, &movable);
@@ -272,59 +308,57 @@ static void steal(struct zone *z, struct folio *f, u32 alloc_flags, u32 migratet
 		set_pageblock_type(m, pfn, migratetype);
 	return;
 single:
-	move_block(z, f, migratetype);
+	move_block(z, pfn, migratetype);
 }
 
-static struct folio *fallback_block(struct zone *z, u32 order, u32 migratetype)
+static u64 fallback_block(const struct zone *z, u32 order, u32 migratetype)
 {
-	if (!z->free_area[order].nr_free)
-		return NULL;
-	for (u32 i = 0; i < ARRAY_SIZE(fallbacks[0]); i++) {
-		struct folio *f = first_block(z, order, fallbacks[migratetype][i]);
+	u64 pfn = NO_BLOCK;
 
-		if (f)
-			return f;
-	}
-	return NULL;
+	if (z->free_area[order].nr_free)
+		for (u32 i = 0; i < ARRAY_SIZE(fallbacks[0]) && pfn == NO_BLOCK; i++)
+			pfn = first_block(z, order, fallbacks[migratetype][i]);
+	return pfn;
 }
 
 /* No block of our type is left: make one of another type ours. False: none that we may take. */
 static bool fall_back(struct zone *z, u32 order, u32 migratetype, u32 alloc_flags)
 {
-	u32 lowest = order;
-	struct folio *f = NULL;
+	u32 lowest = order, have;
+	u64 pfn = NO_BLOCK;
 
 	if (!type_mixes(migratetype))
 		return false;
 	if (alloc_flags & ALLOC_NOFRAGMENT)
 		lowest = max(order, (u32)PAGEBLOCK_ORDER);
 
-	for (u32 o = MAX_ORDER; o-- > lowest && !f;)
-		f = fallback_block(z, o, migratetype);
-	if (!f)
+	for (u32 o = MAX_ORDER; o-- > lowest && pfn == NO_BLOCK;)
+		pfn = fallback_block(z, o, migratetype);
+	if (pfn == NO_BLOCK)
 		return false;
 	/* The largest is too small to be stolen as a whole: split the smallest instead. */
-	if (!may_steal(f->order, migratetype) && f->order > order) {
-		f = NULL;
-		for (u32 o = order; o < MAX_ORDER && !f; o++)
-			f = fallback_block(z, o, migratetype);
+	have = block_order(z, pfn);
+	if (!may_steal(have, migratetype) && have > order) {
+		pfn = NO_BLOCK;
+		for (u32 o = order; o < MAX_ORDER && pfn == NO_BLOCK; o++)
+			pfn = fallback_block(z, o, migratetype);
 	}
-	steal(z, f, alloc_flags, migratetype, may_steal(f->order, migratetype));
+	steal(z, pfn, alloc_flags, migratetype);
 	return true;
 }
 
-struct folio *rcl_buddy_alloc(struct zone *z, u32 order, u32 migratetype, u32 alloc_flags)
+u64 rcl_buddy_alloc(struct zone *z, u32 order, u32 migratetype, u32 alloc_flags)
 {
-	struct folio *f;
+	u64 pfn;
 
 	RCL_DEBUG_ASSERT(spin_is_held(&z->lock));
 	do {
-		f = alloc_smallest(z, order, migratetype);
-	} while (unlikely(!f) && fall_back(z, order, migratetype, alloc_flags));
-	return f;
+		pfn = alloc_smallest(z, order, migratetype);
+	} while (unlikely(pfn == NO_BLOCK) && fall_back(z, order, migratetype, alloc_flags));
+	return pfn;
 }
 
-struct folio *rcl_buddy_alloc_highatomic(struct zone *z, u32 order)
+u64 rcl_buddy_alloc_highatomic(struct zone *z, u32 order)
 {
 	return alloc_smallest(z, order, MIGRATE_HIGHATOMIC);
 }
@@ -335,27 +369,25 @@ struct folio *rcl_buddy_alloc_highatomic(struct zone *z, u32 order)
  * its start on without ever standing on the lists between.
  */
 u32 rcl_buddy_alloc_bulk(struct zone *z, u32 order, u32 count, u32 migratetype, u32 alloc_flags,
-			 struct list_head *list)
+			 struct pcp_list *list)
 {
 	u32 got = 0;
 
 	RCL_DEBUG_ASSERT(spin_is_held(&z->lock));
 	while (got < count) {
 		u32 have, nr;
-		struct folio *f = take_smallest(z, order, migratetype, &have);
+		u64 pfn = take_smallest(z, order, migratetype, &have);
 
-		if (!f) {
+		if (pfn == NO_BLOCK) {
 			if (!fall_back(z, order, migratetype, alloc_flags))
 				break;
 			continue;
 		}
 		nr = min(1u << (have - order), count - got);
 		got += nr;
-		give_back_rest(z, f, have, nr << order, migratetype);
-		for (; nr; nr--, f += 1u << order) {
-			make_used(z, f, order, migratetype, BIT(PG_pcp));
-			list_add_tail(&f->lru, list);
-		}
+		give_back_rest(z, pfn, have, nr << order, migratetype);
+		for (; nr; nr--, pfn += 1u << order)
+			pcp_append(list, pfn);
 	}
 	return got;
 }
@@ -385,19 +417,17 @@ static bool unreserve_in_zone(struct zone *z, u32 migratetype)
 	struct rcl *m = z->m;
 
 	for (u32 o = 0; o < MAX_ORDER; o++) {
-		struct folio *f = first_block(z, o, MIGRATE_HIGHATOMIC);
+		u64 pfn = first_block(z, o, MIGRATE_HIGHATOMIC);
 		u32 movable;
-		u64 pfn;
 
-		if (!f)
+		if (pfn == NO_BLOCK)
 			continue;
-		pfn = folio_pfn(m, f);
 		if (pageblock_type(m, pfn) == MIGRATE_HIGHATOMIC)
 			z->nr_reserved_highatomic -=
 				min(z->nr_reserved_highatomic, (u64)PAGEBLOCK_NR_PAGES);
 		set_pageblock_type(m, pfn, migratetype);
 		if (o >= PAGEBLOCK_ORDER)
-			move_block(z, f, migratetype);
+			move_block(z, pfn, migratetype);
 		else
 			move_pageblock(z, pfn, migratetype, &movable);
 		return true;
@@ -426,17 +456,18 @@ bool rcl_unreserve_highatomic(const struct alloc_context *ac, bool force)
 	return false;
 }
 
-static bool free_area_is_valid(struct zone *z, u32 order)
+static bool free_area_is_valid(const struct zone *z, u32 order)
 {
-	struct free_area *area = &z->free_area[order];
+	const struct free_area *area = &z->free_area[order];
 	u64 on_lists = 0;
 
 	for (u32 mt = 0; mt < MIGRATE_TYPES; mt++) {
-		struct folio *f;
+		u32 head = area->free_list[mt];
 
-		list_for_each (f, &area->free_list[mt], lru) {
-			if (!is_free_block(f, order) || f->migratetype != mt ||
-			    f->zone_node != z->zone_node || f->lru.next->prev != &f->lru)
+		for (u32 pfn = z->links[head].next; pfn != head; pfn = z->links[pfn].next) {
+			if (pfn < z->managed_start || pfn >= z->managed_start + z->managed_pages ||
+			    z->blocks[pfn] != (mt << BLOCK_ORDER_BITS | (order + 1)) ||
+			    z->links[z->links[pfn].next].prev != pfn)
 				return false;
 			if (++on_lists > area->nr_free)
 				return false;
@@ -445,13 +476,28 @@ static bool free_area_is_valid(struct zone *z, u32 order)
 	return on_lists == area->nr_free;
 }
 
+/* Nobody has a free frame. Only the first is looked at: the others may never have been touched. */
+static bool is_at_rest(const struct zone *z, u64 pfn)
+{
+	const struct folio *f = pfn_folio(z->m, pfn);
+
+	return !(f->flags & ~(z->frame_flags | BIT(PG_free))) && !f->refcount && !f->memcg;
+}
+
+static bool is_in_use(const struct zone *z, u64 pfn)
+{
+	const struct folio *f = pfn_folio(z->m, pfn);
+
+	return f->zone_node == z->zone_node && f->order < MAX_ORDER &&
+	       !(f->flags & (BIT(PG_reserved) | BIT(PG_free)));
+}
+
 /*
  * Walk the lists, then all frames from block to block: each frame belongs to one block, free blocks
  * are as many as the lists have, none has a free buddy it could merge with.
  */
-bool rcl_buddy_is_valid(struct zone *z, u64 *free_pages, u64 *pcp_pages)
+bool rcl_buddy_is_valid(struct zone *z, const u8 *pcp_order, u64 *free_pages, u64 *pcp_pages)
 {
-	struct rcl *m = z->m;
 	u64 end = z->managed_start + z->managed_pages, blocks[MAX_ORDER] = {0};
 
 	*free_pages = *pcp_pages = 0;
@@ -459,28 +505,32 @@ bool rcl_buddy_is_valid(struct zone *z, u64 *free_pages, u64 *pcp_pages)
 		if (!free_area_is_valid(z, o))
 			return false;
 	for (u64 pfn = z->managed_start; pfn < end;) {
-		struct folio *f = pfn_folio(m, pfn);
-		u64 buddy = pfn ^ 1ull << f->order;
+		u32 on_pcp = pcp_order[pfn - z->managed_start], order;
 
-		if (f->zone_node != z->zone_node || f->order >= MAX_ORDER ||
-		    pfn & ((1ull << f->order) - 1))
-			return false;
-		if (f->flags & BIT(PG_buddy)) {
-			if (f->refcount || f->memcg)
+		if (z->blocks[pfn]) {
+			order = block_order(z, pfn);
+			if (on_pcp || !is_at_rest(z, pfn) ||
+			    (order < PAGEBLOCK_ORDER &&
+			     is_free_block(z, pfn ^ 1ull << order, order)))
 				return false;
-			if (f->order < PAGEBLOCK_ORDER &&
-			    is_free_block(pfn_folio(m, buddy), f->order))
+			blocks[order]++;
+			*free_pages += 1ull << order;
+		} else if (on_pcp) {
+			order = on_pcp - 1;
+			if (!is_at_rest(z, pfn))
 				return false;
-			blocks[f->order]++;
-			*free_pages += 1u << f->order;
-		} else if (f->flags & BIT(PG_pcp)) {
-			if (f->refcount)
+			*pcp_pages += 1ull << order;
+		} else {
+			order = pfn_folio(z->m, pfn)->order;
+			if (!is_in_use(z, pfn))
 				return false;
-			*pcp_pages += 1u << f->order;
 		}
-		pfn += 1u << f->order;
-		if (pfn > end)
+		if (pfn & ((1ull << order) - 1) || pfn + (1ull << order) > end)
 			return false;
+		for (u64 inside = pfn + 1; inside < pfn + (1ull << order); inside++)
+			if (z->blocks[inside] || pcp_order[inside - z->managed_start])
+				return false;
+		pfn += 1ull << order;
 	}
 	for (u32 o = 0; o < MAX_ORDER; o++)
 		if (blocks[o] != z->free_area[o].nr_free)

@@ -63,7 +63,7 @@ static inline u32 gfp_migratetype(gfp_t gfp)
 	return (gfp & (__GFP_MOVABLE | __GFP_RECLAIMABLE)) >> 3;
 }
 
-/* A frame's flags change under its owner's hand while others look for a free buddy. */
+/* A frame's flags may be looked at by others at any time (a look-up that comes too late). */
 static inline void set_flags(struct folio *f, u32 flags)
 {
 	__atomic_store_n(&f->flags, flags, __ATOMIC_RELAXED);
@@ -79,15 +79,23 @@ bool rcl_watermark_ok(struct zone *z, u32 order, u64 mark, u32 highest_zoneidx, 
 /* page_alloc_slow.c */
 struct folio *rcl_alloc_pages_slow(struct alloc_context *ac, gfp_t gfp, u32 order);
 
-/* buddy.c: zone->lock is held; NR_FREE_PAGES is the caller's to change. */
-void rcl_buddy_free(struct zone *z, struct folio *f, u32 order, u32 migratetype, bool to_tail);
-/* One block: own type first, then (by alloc_flags) fallbacks. Not reset: the caller prepares it. */
-struct folio *rcl_buddy_alloc(struct zone *z, u32 order, u32 migratetype, u32 alloc_flags);
-struct folio *rcl_buddy_alloc_highatomic(struct zone *z, u32 order);
+/*
+ * buddy.c: zone->lock is held; NR_FREE_PAGES is the caller's to change. Blocks are named by their
+ * first frame; their descriptors are the caller's business.
+ */
+#define NO_BLOCK UINT64_MAX
+void rcl_buddy_free(struct zone *z, u64 pfn, u32 order, u32 migratetype, bool to_tail);
+void rcl_buddy_prefetch(const struct zone *z, u64 pfn, u32 step);
+/* One block: own type first, then (by alloc_flags) fallbacks. */
+u64 rcl_buddy_alloc(struct zone *z, u32 order, u32 migratetype, u32 alloc_flags);
+u64 rcl_buddy_alloc_highatomic(struct zone *z, u32 order);
 /* Up to count blocks to the tail of list, as that many single requests would get; how many. */
 u32 rcl_buddy_alloc_bulk(struct zone *z, u32 order, u32 count, u32 migratetype, u32 alloc_flags,
-			 struct list_head *list);
-bool rcl_buddy_is_valid(struct zone *z, u64 *free_pages, u64 *pcp_pages);
+			 struct pcp_list *list);
+bool rcl_buddy_has_block(const struct zone *z, u32 order, u32 migratetype);
+void rcl_buddy_init_lists(struct zone *z, u32 heads);
+/* pcp_order[i]: order + 1 of the per-CPU block that starts at the zone's managed frame i, or 0. */
+bool rcl_buddy_is_valid(struct zone *z, const u8 *pcp_order, u64 *free_pages, u64 *pcp_pages);
 
 /* buddy.c: these take zone->lock. */
 void rcl_reserve_highatomic(struct zone *z, struct folio *f);
@@ -123,14 +131,34 @@ static inline void set_pageblock_type(struct rcl *m, u64 pfn, u32 migratetype)
 	__atomic_store_n(pageblock_slot(m, pfn), (u8)migratetype, __ATOMIC_RELAXED);
 }
 
-/*
- * pcp.c. While a block is on a per-CPU list it has a flag of the allocator's own, by which a second
- * free and a lost block are told.
- */
+/* A flag of the allocator's own: the frame was handed back. By this a second free is told. */
 enum {
-	PG_pcp = 30
+	PG_free = 30
 };
 
+/* pcp.c */
+static inline u32 pcp_list_len(const struct pcp_list *l)
+{
+	return l->head - l->tail;
+}
+static inline void pcp_push(struct pcp_list *l, u64 pfn)
+{
+	RCL_DEBUG_ASSERT(pcp_list_len(l) <= l->mask);
+	l->ring[l->head++ & l->mask] = (u32)pfn;
+}
+static inline u64 pcp_pop(struct pcp_list *l)
+{
+	return l->ring[--l->head & l->mask];
+}
+static inline void pcp_append(struct pcp_list *l, u64 pfn)
+{
+	RCL_DEBUG_ASSERT(pcp_list_len(l) <= l->mask);
+	l->ring[--l->tail & l->mask] = (u32)pfn;
+}
+static inline u32 pindex_to_order(u32 pindex)
+{
+	return pindex >= NR_LOWORDER_PCP_LISTS ? PAGEBLOCK_ORDER : pindex / MIGRATE_PCPTYPES;
+}
 static inline bool pcp_allowed_order(u32 order)
 {
 	return order <= PAGE_ALLOC_COSTLY_ORDER || order == PAGEBLOCK_ORDER;
@@ -142,14 +170,18 @@ static inline u32 order_to_pindex(u32 migratetype, u32 order)
 	return MIGRATE_PCPTYPES * order + migratetype;
 }
 /* Fill an empty list from the buddy. */
-void rcl_pcp_refill(struct zone *z, struct per_cpu_pages *pcp, struct list_head *list, u32 order,
+void rcl_pcp_refill(struct zone *z, struct per_cpu_pages *pcp, struct pcp_list *list, u32 order,
 		    u32 migratetype, u32 alloc_flags);
 /* The lists are over their limit after a free of this order to list pindex: drain some. */
 void rcl_pcp_shrink(struct zone *z, struct per_cpu_pages *pcp, u32 high, u32 pindex,
 		    bool free_high);
-/* Batch and limit for lists of all CPUs, from the zone's size, watermark and CPUs nearby. */
-void rcl_pcp_set_limits(struct zone *z);
-void rcl_pcp_init(struct per_cpu_pages *pcp);
+/*
+ * Batch and limit for lists of all CPUs, from the zone's size, watermark and CPUs nearby. 0, or
+ * -ENOMEM when there is no memory for longer lists: the limit is what the old ones can hold.
+ */
+int rcl_pcp_set_limits(struct zone *z);
+int rcl_pcp_init(struct zone *z);
+void rcl_pcp_exit(struct zone *z);
 
 /* oom.c: one kill at a time. trylock fails when somebody else is at it. */
 int rcl_oom_init(struct rcl *m);

@@ -92,36 +92,56 @@ static u64 place_zones(struct rcl *m, const struct rcl_node_layout *layout)
 	return pfn;
 }
 
-static size_t pcp_bytes(const struct rcl *m)
+/*
+ * One reservation: links and states of free blocks, the types of pageblocks (see pageblock_slot()),
+ * descriptors. All but the descriptors are 9 bytes a frame.
+ */
+struct tables {
+	u64 nr_links;
+	size_t before_frames, bytes;
+};
+static struct tables size_tables(const struct rcl *m)
 {
-	return m->nr_cpus * sizeof(struct per_cpu_pages);
+	struct tables t = {.nr_links = m->nr_frames +
+				       (u64)m->nr_nodes * MAX_NR_ZONES * MAX_ORDER * MIGRATE_TYPES};
+
+	t.before_frames = align_up(t.nr_links * sizeof(struct block_link) + m->nr_frames +
+					   m->nr_frames / PAGEBLOCK_NR_PAGES,
+				   PAGE_SIZE);
+	t.bytes = t.before_frames + m->nr_frames * sizeof(*m->frames);
+	return t;
 }
 
-/* Types of pageblocks, then the descriptors: see pageblock_type(). */
-static size_t type_table_bytes(const struct rcl *m)
+static int reserve_tables(struct rcl *m)
 {
-	return align_up(m->nr_frames / PAGEBLOCK_NR_PAGES, PAGE_SIZE);
-}
+	struct tables t = size_tables(m);
+	struct block_link *links;
+	u64 nr_blocks = m->nr_frames / PAGEBLOCK_NR_PAGES;
+	u32 head = (u32)m->nr_frames;
 
-static int reserve_descriptors(struct rcl *m)
-{
-	size_t types = type_table_bytes(m);
-	char *mem = m->plat->ops->reserve(m->plat, types + m->nr_frames * sizeof(*m->frames));
-
-	if (!mem)
+	RCL_ASSERT(t.nr_links <= UINT32_MAX);
+	links = m->plat->ops->reserve(m->plat, t.bytes);
+	if (!links)
 		return -ENOMEM;
-	m->frames = (struct folio *)(mem + types);
-	memset(mem, MIGRATE_MOVABLE, types);
+	m->frames = (struct folio *)((char *)links + t.before_frames);
+	memset((char *)m->frames - nr_blocks, MIGRATE_MOVABLE, nr_blocks);
+	for (u32 n = 0; n < m->nr_nodes; n++) {
+		for_each_zone (z, m->nodes + n) {
+			z->links = links;
+			z->blocks = (u8 *)(links + t.nr_links);
+			rcl_buddy_init_lists(z, head);
+			head += MAX_ORDER * MIGRATE_TYPES;
+		}
+	}
 	return 0;
 }
 
-static void release_descriptors(struct rcl *m)
+static void release_tables(struct rcl *m)
 {
-	size_t types = type_table_bytes(m);
+	struct tables t = size_tables(m);
 
 	if (m->frames)
-		m->plat->ops->release(m->plat, (char *)m->frames - types,
-				      types + m->nr_frames * sizeof(*m->frames));
+		m->plat->ops->release(m->plat, (char *)m->frames - t.before_frames, t.bytes);
 	m->frames = NULL;
 }
 
@@ -135,7 +155,7 @@ static void free_all(struct zone *z)
 		u32 order = min((u32)__builtin_ctzll(pfn | MAX_ORDER_NR_PAGES),
 				63 - (u32)__builtin_clzll(end - pfn));
 
-		rcl_buddy_free(z, pfn_folio(z->m, pfn), order, MIGRATE_MOVABLE, true);
+		rcl_buddy_free(z, pfn, order, MIGRATE_MOVABLE, true);
 		pfn += 1ull << order;
 	}
 	mod_zone_state(z, NR_FREE_PAGES, (s64)z->managed_pages);
@@ -152,28 +172,18 @@ static void reserve_frames(struct zone *z, u64 pfn, u64 end)
 	}
 }
 
-static int init_zone(struct zone *z)
+static void init_zone(struct zone *z)
 {
 	struct rcl *m = z->m;
 
 	spin_init(&z->lock, m->threaded);
 	z->frame_flags = m->threaded ? BIT(PG_threaded) : 0;
-	for (u32 o = 0; o < MAX_ORDER; o++)
-		for (u32 mt = 0; mt < MIGRATE_TYPES; mt++)
-			list_init(&z->free_area[o].free_list[mt]);
 	if (!managed_zone(z))
-		return 0;
-
-	z->pcp = m->plat->ops->reserve(m->plat, pcp_bytes(m));
-	if (!z->pcp)
-		return -ENOMEM;
-	for (u32 cpu = 0; cpu < m->nr_cpus; cpu++)
-		rcl_pcp_init(&z->pcp[cpu]);
+		return;
 
 	reserve_frames(z, z->start_pfn, z->managed_start);
 	reserve_frames(z, z->managed_start + z->managed_pages, z->start_pfn + z->spanned_pages);
 	free_all(z);
-	return 0;
 }
 
 static void add_node_zones(struct zonelist *zl, struct node *nd)
@@ -203,63 +213,6 @@ static void build_zonelists(struct rcl *m, struct node *nd)
 		add_node_zones(&nd->zonelist, m->nodes + (nd->id + i) % m->nr_nodes);
 	find_starts(&nd->thisnode_zonelist);
 	find_starts(&nd->zonelist);
-}
-
-int rcl_page_alloc_init(struct rcl *m, const struct rcl_node_layout *layout, u32 nr_nodes)
-{
-	const struct platform_ops *ops = m->plat->ops;
-	int err = -ENOMEM;
-
-	/* Per-CPU state goes without its lock in the simulator. */
-	RCL_ASSERT(!(m->plat->simulated && m->threaded));
-	if (!nr_nodes || nr_nodes > MAX_NODES)
-		return -EINVAL;
-	m->nodes = ops->reserve(m->plat, nr_nodes * sizeof(*m->nodes));
-	if (!m->nodes)
-		return -ENOMEM;
-	m->nr_nodes = nr_nodes;
-	m->nr_frames = place_zones(m, layout);
-	if (!m->totalram_pages) {
-		err = -EINVAL;
-		goto fail;
-	}
-	err = reserve_descriptors(m);
-	if (err)
-		goto fail;
-	for (u32 n = 0; n < nr_nodes; n++) {
-		m->nodes[n].kswapd_highest_zoneidx = MAX_NR_ZONES;
-		for_each_zone (z, m->nodes + n) {
-			err = init_zone(z);
-			if (err)
-				goto fail;
-		}
-	}
-	for (u32 n = 0; n < nr_nodes; n++)
-		build_zonelists(m, m->nodes + n);
-	rcl_setup_watermarks(m);
-	err = rcl_oom_init(m);
-	if (err)
-		goto fail;
-	return 0;
-fail:
-	rcl_page_alloc_destroy(m);
-	return err;
-}
-
-void rcl_page_alloc_destroy(struct rcl *m)
-{
-	const struct platform_ops *ops = m->plat->ops;
-
-	rcl_oom_exit(m);
-	for (u32 n = 0; n < m->nr_nodes; n++)
-		for_each_zone (z, m->nodes + n)
-			if (z->pcp)
-				ops->release(m->plat, z->pcp, pcp_bytes(m));
-	release_descriptors(m);
-	if (m->nodes)
-		ops->release(m->plat, m->nodes, m->nr_nodes * sizeof(*m->nodes));
-	m->nodes = NULL;
-	m->nr_nodes = 0;
 }
 
 static u64 int_sqrt(u64 n)
@@ -338,9 +291,10 @@ static void set_totalreserve(struct node *nd)
 	}
 }
 
-void rcl_setup_watermarks(struct rcl *m)
+static int setup_watermarks(struct rcl *m)
 {
 	u64 pages_min = min_free_kbytes(m) >> (PAGE_SHIFT - 10);
+	int err = 0;
 
 	for (u32 n = 0; n < m->nr_nodes; n++) {
 		struct node *nd = m->nodes + n;
@@ -348,56 +302,131 @@ void rcl_setup_watermarks(struct rcl *m)
 		set_lowmem_reserve(nd);
 		for_each_zone (z, nd) {
 			set_watermarks(z, pages_min);
-			if (managed_zone(z))
-				rcl_pcp_set_limits(z);
+			if (managed_zone(z) && rcl_pcp_set_limits(z))
+				err = -ENOMEM;
 		}
 		set_totalreserve(nd);
 	}
+	return err;
 }
 
-/* Per-CPU lists: each block marked, of the list's order and zone; the frames add up. */
-static u64 pcp_frames(struct zone *z)
+/* A limit that there is no memory for stays what it was, which is no reason to fail. */
+void rcl_setup_watermarks(struct rcl *m)
 {
-	u64 frames = 0;
+	(void)setup_watermarks(m);
+}
 
+int rcl_page_alloc_init(struct rcl *m, const struct rcl_node_layout *layout, u32 nr_nodes)
+{
+	const struct platform_ops *ops = m->plat->ops;
+	int err = -ENOMEM;
+
+	/* Per-CPU state goes without its lock in the simulator. */
+	RCL_ASSERT(!(m->plat->simulated && m->threaded));
+	if (!nr_nodes || nr_nodes > MAX_NODES)
+		return -EINVAL;
+	m->nodes = ops->reserve(m->plat, nr_nodes * sizeof(*m->nodes));
+	if (!m->nodes)
+		return -ENOMEM;
+	m->nr_nodes = nr_nodes;
+	m->nr_frames = place_zones(m, layout);
+	if (!m->totalram_pages) {
+		err = -EINVAL;
+		goto fail;
+	}
+	err = reserve_tables(m);
+	if (err)
+		goto fail;
+	for (u32 n = 0; n < nr_nodes; n++) {
+		m->nodes[n].kswapd_highest_zoneidx = MAX_NR_ZONES;
+		for_each_zone (z, m->nodes + n) {
+			init_zone(z);
+			err = managed_zone(z) ? rcl_pcp_init(z) : 0;
+			if (err)
+				goto fail;
+		}
+	}
+	for (u32 n = 0; n < nr_nodes; n++)
+		build_zonelists(m, m->nodes + n);
+	err = setup_watermarks(m);
+	if (err)
+		goto fail;
+	err = rcl_oom_init(m);
+	if (err)
+		goto fail;
+	return 0;
+fail:
+	rcl_page_alloc_destroy(m);
+	return err;
+}
+
+void rcl_page_alloc_destroy(struct rcl *m)
+{
+	const struct platform_ops *ops = m->plat->ops;
+
+	rcl_oom_exit(m);
+	for (u32 n = 0; n < m->nr_nodes; n++)
+		for_each_zone (z, m->nodes + n)
+			rcl_pcp_exit(z);
+	release_tables(m);
+	if (m->nodes)
+		ops->release(m->plat, m->nodes, m->nr_nodes * sizeof(*m->nodes));
+	m->nodes = NULL;
+	m->nr_nodes = 0;
+}
+
+/* Note which blocks the CPUs' lists hold. False if a list has what it must not, or one twice. */
+static bool note_pcp_blocks(struct zone *z, u8 *pcp_order)
+{
 	for (u32 cpu = 0; cpu < z->m->nr_cpus; cpu++) {
-		u64 here = 0;
+		const struct per_cpu_pages *pcp = &z->pcp[cpu];
+		u64 frames = 0;
 
 		for (u32 i = 0; i < NR_PCP_LISTS; i++) {
-			u32 order =
-				i >= NR_LOWORDER_PCP_LISTS ? PAGEBLOCK_ORDER : i / MIGRATE_PCPTYPES;
-			struct folio *f;
+			const struct pcp_list *l = &pcp->lists[i];
 
-			list_for_each (f, &z->pcp[cpu].lists[i], lru) {
-				if (!(f->flags & BIT(PG_pcp)) || f->order != order ||
-				    folio_zone(z->m, f) != z || f->refcount)
-					return UINT64_MAX;
-				here += 1u << order;
+			if (pcp_list_len(l) > l->mask)
+				return false;
+			for (u32 k = l->tail; k != l->head; k++) {
+				u64 at = l->ring[k & l->mask] - z->managed_start;
+
+				if (at >= z->managed_pages || pcp_order[at])
+					return false;
+				pcp_order[at] = (u8)(pindex_to_order(i) + 1);
+				frames += 1u << pindex_to_order(i);
 			}
 		}
-		if (here != z->pcp[cpu].count)
-			return UINT64_MAX;
-		frames += here;
+		if (frames != pcp->count)
+			return false;
 	}
-	return frames;
+	return true;
+}
+
+static bool zone_is_valid(struct zone *z)
+{
+	struct platform *p = z->m->plat;
+	u8 *pcp_order = p->ops->reserve(p, z->managed_pages);
+	u64 free_pages, pcp_pages;
+	bool ok;
+
+	RCL_ASSERT(pcp_order);
+	ok = note_pcp_blocks(z, pcp_order) &&
+	     rcl_buddy_is_valid(z, pcp_order, &free_pages, &pcp_pages) &&
+	     (s64)free_pages == z->stat[NR_FREE_PAGES];
+	for (u32 cpu = 0; cpu < z->m->nr_cpus && ok; cpu++)
+		pcp_pages -= z->pcp[cpu].count;
+	p->ops->release(p, pcp_order, z->managed_pages);
+	for (u64 b = 0; b < z->spanned_pages; b += PAGEBLOCK_NR_PAGES)
+		if (pageblock_type(z->m, z->start_pfn + b) >= MIGRATE_TYPES)
+			return false;
+	return ok && !pcp_pages;
 }
 
 bool rcl_page_alloc_is_valid(struct rcl *m)
 {
-	for (u32 n = 0; n < m->nr_nodes; n++) {
-		for_each_zone (z, m->nodes + n) {
-			u64 free, pcp;
-
-			if (!managed_zone(z))
-				continue;
-			if (!rcl_buddy_is_valid(z, &free, &pcp))
+	for (u32 n = 0; n < m->nr_nodes; n++)
+		for_each_zone (z, m->nodes + n)
+			if (managed_zone(z) && !zone_is_valid(z))
 				return false;
-			if ((s64)free != z->stat[NR_FREE_PAGES] || pcp != pcp_frames(z))
-				return false;
-			for (u64 b = 0; b < z->spanned_pages; b += PAGEBLOCK_NR_PAGES)
-				if (pageblock_type(m, z->start_pfn + b) >= MIGRATE_TYPES)
-					return false;
-		}
-	}
 	return true;
 }

@@ -33,15 +33,29 @@ enum migratetype {
 
 enum zone_watermark { WMARK_MIN, WMARK_LOW, WMARK_HIGH, WMARK_PROMO, NR_WMARK };
 
+/*
+ * Links of free blocks, by frame number; behind the frames stand the heads of the lists. They are
+ * not in the descriptors so that merging and splitting move in a few bytes a frame (buddy.c).
+ */
+struct block_link {
+	u32 next, prev;
+};
 struct free_area {
-	struct list_head free_list[MIGRATE_TYPES]; /* Z */
-	u64 nr_free;				   /* Z: blocks of this order */
+	u32 free_list[MIGRATE_TYPES]; /* c: where in zone->links the list's head is */
+	u64 nr_free;		      /* Z: blocks of this order */
 };
 
 /*
- * A list per migratetype for each order up to the costly one, and two for pageblock-sized blocks
- * (others, movable). Blocks come and go at the head; drains take from the tail.
+ * A list of free blocks of one order and migratetype on one CPU, by frame number: a ring of which
+ * [tail, head) is in use. Blocks come and go at the head; drains take from the tail. The indices run
+ * on and are masked at use.
  */
+struct pcp_list {
+	u32 *ring;
+	u32 mask;
+	u32 head, tail;
+};
+/* For each order up to the costly one a list per migratetype; two for pageblocks (others, movable). */
 #define NR_LOWORDER_PCP_LISTS (MIGRATE_PCPTYPES * (PAGE_ALLOC_COSTLY_ORDER + 1))
 #define NR_PCP_LISTS	      (NR_LOWORDER_PCP_LISTS + 2)
 struct per_cpu_pages {
@@ -49,7 +63,7 @@ struct per_cpu_pages {
 	u32 high;	 /* T: drain above this */
 	u32 batch;	 /* T: refill and drain in this many */
 	u16 free_factor; /* C: how fast a drain grows */
-	struct list_head lists[NR_PCP_LISTS]; /* C */
+	struct pcp_list lists[NR_PCP_LISTS]; /* C */
 } __attribute__((aligned(64)));
 
 struct zone {
@@ -69,10 +83,14 @@ struct zone {
 	u64 nr_reserved_highatomic; /* Z: frames in MIGRATE_HIGHATOMIC pageblocks */
 	u64 lowmem_reserve[MAX_NR_ZONES]; /* T */
 	struct per_cpu_pages *pcp;	  /* one per CPU */
+	u32 *pcp_rings;			  /* T: memory of all CPUs' rings */
+	u32 pcp_ring_high;		  /* T: the largest pcp->high they are made for */
 	bool reclaim_active;		  /* K: kswapd at work, pcp->high lowered */
 	s64 stat[NR_ZONE_STAT_ITEMS];	  /* A */
 	struct spinlock lock;
 	struct free_area free_area[MAX_ORDER]; /* Z */
+	struct block_link *links;	       /* Z: of the whole machine */
+	u8 *blocks; /* Z: by frame number, what free block starts there; of the whole machine */
 };
 
 /* Why somebody sleeps in rcl_reclaim_throttle(). */

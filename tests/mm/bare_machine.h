@@ -67,6 +67,9 @@ static void *bare_reserve(struct platform *p, size_t bytes)
 
 	if (mem == MAP_FAILED)
 		return NULL;
+	/* Tables are touched at random: with small pages most of the time goes to the TLB. */
+	if (bytes >= 8ul << 20)
+		madvise(mem, bytes, MADV_HUGEPAGE);
 	container_of(p, struct bare, plat)->reserved += (s64)bytes;
 	return mem;
 }
