@@ -155,6 +155,7 @@ static int swap_fault(struct fault *ft, pte_t old)
 			return pte && *pte == old && !ft->mm->dead ? (err ? err : FAULT_RETRY) : 0;
 		}
 		count_fault(ft, PGMAJFAULT);
+		rcl_current(m)->maj_flt++;
 	}
 	if (!folio_trylock(f)) {
 		/* Still being read, with others around it. Wait without mm->lock once, then with. */

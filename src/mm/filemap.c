@@ -344,6 +344,7 @@ struct folio *rcl_filemap_fault(struct rcl *m, struct vma *vma, struct file *fil
 			async_mmap_readahead(m, &fa, f);
 	} else {
 		count_vm_event(m, PGMAJFAULT);
+		rcl_current(m)->maj_flt++;
 		rcl_count_memcg_events(vma->mm->memcg ? vma->mm->memcg : m->root_memcg, PGMAJFAULT,
 				       1);
 		*major = true;

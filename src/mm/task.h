@@ -49,6 +49,10 @@ struct task {
 	u64 io_wait_ns;	 /* total time it waited for I/O */
 	u64 cpu_ns;	 /* CPU work charged to it (simulator) */
 
+	/* what it met with; reads ahead count for the task that started them */
+	u64 maj_flt;  /* major faults */
+	u64 refaults; /* pages that reclaim had taken not long before */
+
 	void *platform; /* the platform's own */
 };
 

@@ -545,6 +545,12 @@ static int set_up(struct run *r)
 		ret = switch_swap_on(r);
 	if (!ret)
 		ret = open_group(r);
+	if (!ret && r->req->by_region) {
+		r->res->regions =
+			calloc(r->req->trace->nr_regions + 1, sizeof(*r->res->regions));
+		if (!r->res->regions)
+			ret = -ENOMEM;
+	}
 	return ret ? ret : create_tasks(r);
 }
 
@@ -637,6 +643,8 @@ int rcl_sim_run(const struct rcl_sim_request *req, struct rcl_sim_result *res,
 void rcl_sim_result_free(struct rcl_sim_result *res)
 {
 	free(res->tasks);
+	free(res->regions);
 	res->tasks = NULL;
+	res->regions = NULL;
 	res->nr_tasks = 0;
 }

@@ -68,6 +68,7 @@ struct rcl_sim_request {
 	bool check; /* carry content and compare every read; check invariants */
 	enum rcl_sim_readahead readahead;
 	bool no_buffers; /* the filesystem attaches no buffer heads to written pages */
+	bool by_region;	 /* tell the regions' shares of faults and refaults apart */
 	struct rcl_sim_start start;
 	struct rcl_sim_progress progress;
 };
@@ -114,6 +115,13 @@ struct rcl_sim_task_result {
 	u64 cpu_ns;   /* rest: it ran */
 };
 
+/* What accesses to one region of the trace met with. Pages read ahead count for the access that
+ * started the reading, whosesoever they are. */
+struct rcl_sim_region_result {
+	u64 major_faults, refaults;
+	u64 stall_ns; /* its tasks' time stalled on memory, added up */
+};
+
 struct rcl_sim_result {
 	enum rcl_sim_outcome outcome;
 	u64 bad_access; /* 1-based number of the access in the trace that ended the run */
@@ -130,6 +138,7 @@ struct rcl_sim_result {
 	u64 full_stall_ns; /* all its tasks were */
 	u32 nr_tasks;
 	struct rcl_sim_task_result *tasks;
+	struct rcl_sim_region_result *regions; /* by_region: one a region of the trace; or NULL */
 	/* stall_ns as it came about: a share for each such part of the longest task's accesses */
 	u64 timeline[RCL_SIM_TIMELINE];
 	u64 wall_ns; /* real time the replay took: for speed reports only */

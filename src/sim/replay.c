@@ -128,7 +128,7 @@ static int call(struct runner *t, u64 word)
 	return ret;
 }
 
-static int slow_access(struct runner *t, u64 word)
+static int do_slow_access(struct runner *t, u64 word)
 {
 	u64 page = rcl_word_page(word), end = page + rcl_word_pages(word);
 	int ret = 0;
@@ -137,6 +137,23 @@ static int slow_access(struct runner *t, u64 word)
 		return call(t, word);
 	for (; page < end && !ret; page++)
 		ret = touch(t, rcl_word_region(word), page, rcl_word_write(word));
+	return ret;
+}
+
+/* The same, and whose page it was that cost something. A task counts for itself alone, so what
+ * others do while it waits does not show here. */
+static int slow_access(struct runner *t, u64 word)
+{
+	struct rcl_sim_region_result *regions = t->run->res->regions;
+	u64 faults = t->task.maj_flt, refaults = t->task.refaults, stall = t->task.memstall_ns;
+	int ret = do_slow_access(t, word);
+
+	if (regions) {
+		regions += rcl_word_region(word);
+		regions->major_faults += t->task.maj_flt - faults;
+		regions->refaults += t->task.refaults - refaults;
+		regions->stall_ns += t->task.memstall_ns - stall;
+	}
 	return ret;
 }
 
