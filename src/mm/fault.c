@@ -7,11 +7,11 @@
  *   none       anonymous   write    a new zeroed page, writable and dirty
  *   none       file        read     map what is cached around the address (fault-around); if that
  *                                   missed it, get the page from the file, map it read-only
- *   none       file        write    get the page, tell the filesystem (buffers, dirty), map writable
- *   swapped    anonymous   any      find or read the page; map it, writable only for a write
- *   read-only  anonymous   write    ours alone: make it writable (reuse); the zero page: a new page
- *   read-only  file        write    tell the filesystem, make it writable
- *   allowed                         set accessed (and dirty)
+ *   none       file        write    get the page, tell the filesystem (buffers, dirty), map
+ * writable; in a private mapping: a copy of it as an anonymous page swapped    anonymous   any find
+ * or read the page; map it, writable only for a write read-only  anonymous   write    ours alone:
+ * make it writable (reuse); shared since a fork: a copy; the zero page: a new page read-only  file
+ * write    tell the filesystem, make it writable; private: a copy allowed set accessed (and dirty)
  *
  * Every new mapping starts out accessed, those of fault-around too: the first look of reclaim will
  * find them "referenced", which is why it takes a second one to be activated.
@@ -92,31 +92,43 @@ static int map_zero_page(struct fault *ft)
 	return 0;
 }
 
-/* A new zeroed page in place of `old` (nothing, or the zero page). */
-static int map_new_page(struct fault *ft, pte_t old)
+/*
+ * A new page of our own in place of `old` (nothing, the zero page, or a page that we may only
+ * read): a copy of `source`, on which the caller holds a reference, or zeroed.
+ */
+static int map_new_page(struct fault *ft, pte_t old, struct folio *source)
 {
 	struct rcl *m = ft->m;
-	struct folio *f;
+	struct folio *f, *replaced = NULL;
 	pte_t *pte;
 
 	if (!rcl_pte_alloc(m, ft->mm, ft->vpn))
 		return -ENOMEM;
-	f = rcl_alloc_pages(m, GFP_HIGHUSER_MOVABLE | __GFP_ZERO, 0);
+	f = rcl_alloc_pages(m, GFP_HIGHUSER_MOVABLE | (source ? 0 : __GFP_ZERO), 0);
 	if (!f)
 		return -ENOMEM;
 	if (rcl_memcg_charge(m, f, ft->mm->memcg, GFP_KERNEL)) {
 		folio_put(m, f);
 		return -ENOMEM;
 	}
-	rcl_work(m, WORK_ZERO);
-	if (m->plat->has_data)
-		m->plat->ops->page_zero(m->plat, f);
+	rcl_work(m, source ? WORK_COPY : WORK_ZERO);
+	if (m->plat->has_data) {
+		if (source)
+			m->plat->ops->page_copy(m->plat, f, source);
+		else
+			m->plat->ops->page_zero(m->plat, f);
+	}
 	folio_set(f, PG_uptodate);
 	folio_set(f, PG_swapbacked);
+	folio_set(f, PG_exclusive);
 	pte = lock_pte(ft, old);
 	if (!pte) {
 		folio_put(m, f);
 		return 0;
+	}
+	if (pte_present(old) && !(old & PTE_ZERO)) {
+		replaced = pfn_folio(m, pte_pfn(old));
+		rcl_folio_remove_rmap(m, replaced, ft->vma);
 	}
 	rcl_folio_add_anon_rmap(m, f, ft->vma, ft->vpn);
 	folio_get(f); /* the mapping's; ours goes when the folio is on its way to the LRU */
@@ -124,8 +136,12 @@ static int map_new_page(struct fault *ft, pte_t old)
 	spin_unlock(&ft->mm->page_table_lock);
 	add_to_lru(ft, f);
 	folio_put(m, f);
+	if (replaced)
+		folio_put(m, replaced);
 	return 0;
 }
+
+static int write_protect_fault(struct fault *ft, pte_t old);
 
 static bool should_free_swap(struct fault *ft, struct folio *f)
 {
@@ -143,9 +159,10 @@ static int swap_fault(struct fault *ft, pte_t old)
 	struct rcl *m = ft->m;
 	swp_entry_t entry = pte_swap(old);
 	struct folio *f = rcl_swap_cache_get_folio(m, entry, ft->vma, ft->vpn);
+	bool exclusive = old & PTE_SWAP_EXCLUSIVE;
 	u64 bits = PTE_ACCESSED;
 	int err = 0;
-	pte_t *pte;
+	pte_t *pte, new;
 
 	if (!f) {
 		f = rcl_swapin_readahead(m, entry, GFP_HIGHUSER_MOVABLE, ft->vma, ft->vpn, &err);
@@ -158,7 +175,8 @@ static int swap_fault(struct fault *ft, pte_t old)
 		rcl_current(m)->maj_flt++;
 	}
 	if (!folio_trylock(f)) {
-		/* Still being read, with others around it. Wait without mm->lock once, then with. */
+		/* Still being read, with others around it. Wait without mm->lock once, then with.
+		 */
 		if (!ft->tried) {
 			mmap_unlock(m, ft->mm);
 			rcl_folio_wait_locked(m, f);
@@ -183,15 +201,18 @@ static int swap_fault(struct fault *ft, pte_t old)
 	if (should_free_swap(ft, f))
 		rcl_folio_free_swap(m, f);
 	shared_add(&ft->mm->swap_ents, -1, m->threaded);
-	if (ft->write)
-		bits |= PTE_WRITE | PTE_DIRTY;
+	if (exclusive || folio_ref_count(f) == 1) {
+		folio_set(f, PG_exclusive);
+		if (ft->write)
+			bits |= PTE_WRITE | PTE_DIRTY;
+	}
 	rcl_folio_add_anon_rmap(m, f, ft->vma, ft->vpn);
-	*pte = pte_make(folio_pfn(m, f), bits);
+	*pte = new = pte_make(folio_pfn(m, f), bits);
 	spin_unlock(&ft->mm->page_table_lock);
 	if (unlikely(ft->vma->flags & VM_LOCKED))
 		rcl_mlock_folio(m, f);
-	folio_unlock(m, f);
-	return 0; /* our reference is the mapping's now */
+	folio_unlock(m, f); /* our reference is the mapping's now */
+	return ft->write && !(bits & PTE_WRITE) ? write_protect_fault(ft, new) : 0;
 out:
 	folio_unlock(m, f);
 	folio_put(m, f);
@@ -247,9 +268,9 @@ static bool fault_around(struct fault *ft)
 		hit |= vpn == ft->vpn;
 		folio_unlock(m, f);
 		continue; /* the reference stays with the mapping */
-unlock:
+	unlock:
 		folio_unlock(m, f);
-skip:
+	skip:
 		folio_put(m, f);
 	}
 	vma->file->mmap_miss = mmap_miss;
@@ -293,6 +314,12 @@ static int file_fault(struct fault *ft)
 	f = rcl_filemap_fault(m, vma, vma->file, index, ft->exec, &major, &retry, &err);
 	if (!f)
 		return err ? err : FAULT_UNLOCKED;
+	if (ft->write && vma->flags & VM_PRIVATE) {
+		folio_unlock(m, f);
+		err = map_new_page(ft, 0, f);
+		folio_put(m, f);
+		return err;
+	}
 	if (ft->write) {
 		err = make_file_page_writable(ft, f);
 		if (err) {
@@ -318,6 +345,28 @@ static int file_fault(struct fault *ft)
 
 /* ---- write to a read-only entry ---------------------------------------------------------- */
 
+/* Does nobody but this mapping use the anonymous page (page_table_lock held)? Then it is ours. */
+static bool take_over(struct fault *ft, struct folio *f)
+{
+	struct rcl *m = ft->m;
+
+	if (folio_test(f, PG_exclusive))
+		return true;
+	/* The mapping, the swap cache, this CPU's batch: more cannot go away. */
+	if (folio_ref_count(f) > 3)
+		return false;
+	if (!folio_test(f, PG_lru))
+		rcl_lru_add_drain(m);
+	if (folio_ref_count(f) > 1 + folio_test(f, PG_swapcache) || !folio_trylock(f))
+		return false;
+	if (folio_test(f, PG_swapcache))
+		rcl_folio_free_swap(m, f);
+	if (folio_ref_count(f) == 1)
+		folio_set(f, PG_exclusive);
+	folio_unlock(m, f);
+	return folio_test(f, PG_exclusive);
+}
+
 static int write_protect_fault(struct fault *ft, pte_t old)
 {
 	struct rcl *m = ft->m;
@@ -326,13 +375,12 @@ static int write_protect_fault(struct fault *ft, pte_t old)
 	int err;
 
 	if (old & PTE_ZERO)
-		return map_new_page(ft, old);
+		return map_new_page(ft, old, NULL);
 	f = pfn_folio(m, pte_pfn(old));
 	pte = lock_pte(ft, old);
 	if (!pte)
 		return 0;
-	if (folio_is_anon(f)) {
-		/* Nobody else ever maps our anonymous pages: it is ours to write. */
+	if (folio_is_anon(f) && take_over(ft, f)) {
 		*pte |= PTE_WRITE | PTE_DIRTY | PTE_ACCESSED;
 		spin_unlock(&ft->mm->page_table_lock);
 		count_vm_event(m, PGREUSE);
@@ -340,6 +388,11 @@ static int write_protect_fault(struct fault *ft, pte_t old)
 	}
 	folio_get(f);
 	spin_unlock(&ft->mm->page_table_lock);
+	if (!(ft->vma->flags & VM_SHARED)) {
+		err = map_new_page(ft, old, f);
+		folio_put(m, f);
+		return err;
+	}
 	folio_lock(m, f);
 	err = make_file_page_writable(ft, f);
 	if (!err) {
@@ -366,7 +419,7 @@ static int try_fault(struct fault *ft)
 	if (!old) {
 		if (ft->vma->file)
 			return file_fault(ft);
-		return ft->write ? map_new_page(ft, 0) : map_zero_page(ft);
+		return ft->write ? map_new_page(ft, 0, NULL) : map_zero_page(ft);
 	}
 	if (!pte_present(old))
 		return swap_fault(ft, old);

@@ -59,7 +59,7 @@ struct mapping {
 	u8 root_tags;	 /* M: bit per tag: some entry has it */
 	u64 nr_pages;	 /* M: folios in the tree */
 	struct spinlock i_mmap_lock;
-	struct list_head i_mmap; /* i: vmas that map this file, through vma->rmap_link */
+	struct list_head i_mmap; /* i: vmas that map this file, through vma->file_link */
 	/* writeback.c */
 	struct wb *wb;		  /* M+W: whose dirty data this is (wb_internal.h); NULL: nobody's yet */
 	struct list_head wb_link; /* W: on one of wb's lists, once wb is set */

@@ -3,8 +3,11 @@
  * Address spaces: their layout, and the page tables under it.
  *
  * Layout: an array of vmas ordered by address, never overlapping. Mapping over something replaces
- * it; unmapping a part splits a vma. Split parts share the anon_vma of the whole, since folios
- * remember only that.
+ * it; unmapping a part splits a vma. Split, moved and forked parts share the anon_vma of the whole,
+ * since folios remember only that and their index in it.
+ *
+ * Fork copies the entries of private memory and takes write permission from both copies: whoever
+ * writes first gets a page of its own. PG_exclusive says that a page is one process's alone.
  *
  * Page tables: four levels of 512 entries. Each table is one frame, allocated and charged as the
  * reference does (top and third level are charged but not counted in nr_page_table_pages). Its
@@ -115,8 +118,8 @@ static struct page_table *alloc_table(struct rcl *m, struct mm *mm, int level)
 	folio_set(f, PG_table);
 	shared_add(&mm->table_pages, 1, m->threaded);
 	if (level_counted(level))
-		rcl_mod_lruvec_state(rcl_memcg_lruvec(m, mm->memcg, folio_node(m, f)),
-				     NR_PAGETABLE, 1);
+		rcl_mod_lruvec_state(rcl_memcg_lruvec(m, mm->memcg, folio_node(m, f)), NR_PAGETABLE,
+				     1);
 	return table_of(m, folio_pfn(m, f));
 }
 
@@ -134,8 +137,8 @@ static void free_table(struct rcl *m, struct mm *mm, struct page_table *t, int l
 	}
 	shared_add(&mm->table_pages, -1, m->threaded);
 	if (level_counted(level))
-		rcl_mod_lruvec_state(rcl_memcg_lruvec(m, mm->memcg, folio_node(m, f)),
-				     NR_PAGETABLE, -1);
+		rcl_mod_lruvec_state(rcl_memcg_lruvec(m, mm->memcg, folio_node(m, f)), NR_PAGETABLE,
+				     -1);
 	rcl_memcg_uncharge_kmem(m, mm->memcg, 1);
 	folio_clear(f, PG_table);
 	folio_ref_unfreeze(f, 0);
@@ -250,12 +253,13 @@ static void rmap_link(struct vma *vma)
 		struct mapping *mapping = vma->file->mapping;
 
 		spin_lock(&mapping->i_mmap_lock);
-		list_add_tail(&vma->rmap_link, &mapping->i_mmap);
+		list_add_tail(&vma->file_link, &mapping->i_mmap);
 		spin_unlock(&mapping->i_mmap_lock);
-	} else {
+	}
+	if (vma->anon_vma) {
 		spin_lock(&vma->anon_vma->lock);
 		vma->anon_vma->refs++;
-		list_add_tail(&vma->rmap_link, &vma->anon_vma->vmas);
+		list_add_tail(&vma->anon_link, &vma->anon_vma->vmas);
 		spin_unlock(&vma->anon_vma->lock);
 	}
 }
@@ -263,22 +267,24 @@ static void rmap_link(struct vma *vma)
 static void rmap_unlink(struct vma *vma)
 {
 	struct anon_vma *av = vma->anon_vma;
-	u32 left;
 
 	if (vma->file) {
 		struct mapping *mapping = vma->file->mapping;
 
 		spin_lock(&mapping->i_mmap_lock);
-		list_del(&vma->rmap_link);
+		list_del(&vma->file_link);
 		spin_unlock(&mapping->i_mmap_lock);
-		return;
 	}
-	spin_lock(&av->lock);
-	list_del(&vma->rmap_link);
-	left = --av->refs;
-	spin_unlock(&av->lock);
-	if (!left)
-		free(av);
+	if (av) {
+		u32 left;
+
+		spin_lock(&av->lock);
+		list_del(&vma->anon_link);
+		left = --av->refs;
+		spin_unlock(&av->lock);
+		if (!left)
+			free(av);
+	}
 }
 
 static int insert_vma(struct mm *mm, struct vma *vma)
@@ -399,21 +405,20 @@ void rcl_mm_destroy(struct rcl *m, struct mm *mm)
 	free(mm);
 }
 
-int rcl_mmap(struct rcl *m, struct mm *mm, u64 start, u64 pages, u32 flags, struct file *file,
-	     u64 pgoff)
+static int new_vma(struct rcl *m, struct mm *mm, u64 start, u64 pages, u32 flags, struct file *file,
+		   u64 pgoff, struct vma **out)
 {
-	struct vma *vma;
-	int err;
+	struct vma *vma = calloc(1, sizeof(*vma));
 
-	if (!pages || start + pages < start || start + pages > 1ull << (TABLE_SHIFT * TABLE_LEVELS))
-		return -EINVAL;
-	vma = calloc(1, sizeof(*vma));
 	if (!vma)
 		return -ENOMEM;
-	*vma = (struct vma){
-		.mm = mm, .start = start, .end = start + pages, .file = file, .pgoff = pgoff};
-	vma->flags = file ? flags | VM_SHARED : flags & ~(u32)VM_SHARED;
-	if (!file) {
+	*vma = (struct vma){.mm = mm, .start = start, .end = start + pages, .flags = flags};
+	vma->file = file;
+	vma->pgoff = file ? pgoff : start;
+	vma->flags &= ~(u32)VM_SHARED;
+	if (file && !(flags & VM_PRIVATE)) {
+		vma->flags |= VM_SHARED;
+	} else {
 		vma->anon_vma = calloc(1, sizeof(*vma->anon_vma));
 		if (!vma->anon_vma) {
 			free(vma);
@@ -422,6 +427,21 @@ int rcl_mmap(struct rcl *m, struct mm *mm, u64 start, u64 pages, u32 flags, stru
 		spin_init(&vma->anon_vma->lock, m->threaded);
 		list_init(&vma->anon_vma->vmas);
 	}
+	*out = vma;
+	return 0;
+}
+
+int rcl_mmap(struct rcl *m, struct mm *mm, u64 start, u64 pages, u32 flags, struct file *file,
+	     u64 pgoff)
+{
+	struct vma *vma;
+	int err;
+
+	if (!pages || start + pages < start || start + pages > 1ull << (TABLE_SHIFT * TABLE_LEVELS))
+		return -EINVAL;
+	err = new_vma(m, mm, start, pages, flags, file, pgoff, &vma);
+	if (err)
+		return err;
 	mmap_write_lock(m, mm);
 	err = unmap_locked(m, mm, start, start + pages);
 	if (!err)
@@ -444,6 +464,176 @@ int rcl_munmap(struct rcl *m, struct mm *mm, u64 start, u64 pages)
 	err = unmap_locked(m, mm, start, start + pages);
 	mmap_unlock(m, mm);
 	return err;
+}
+
+/* ---- moving and copying ------------------------------------------------------------------ */
+
+/* Move the entries of nr pages; tables at the new place are allocated first, as that may wait. */
+static int move_pages(struct rcl *m, struct mm *mm, u64 from, u64 to, u64 nr)
+{
+	for (u64 i = 0; i < nr; i++) {
+		pte_t *src = rcl_pte_lookup(mm, from + i), *dst;
+
+		if (!src) {
+			i += PTRS_PER_TABLE - 1 - ((from + i) & (PTRS_PER_TABLE - 1));
+			continue;
+		}
+		if (!*src)
+			continue;
+		dst = rcl_pte_alloc(m, mm, to + i);
+		if (!dst)
+			return -ENOMEM;
+		spin_lock(&mm->page_table_lock);
+		src = rcl_pte_lookup(mm, from + i);
+		dst = rcl_pte_lookup(mm, to + i);
+		*dst = *src;
+		*src = 0;
+		spin_unlock(&mm->page_table_lock);
+	}
+	return 0;
+}
+
+static int mremap_locked(struct rcl *m, struct mm *mm, u64 old, u64 old_pages, u64 new,
+			 u64 new_pages)
+{
+	struct vma *vma, *copy;
+	int err = split_range(mm, old, old + old_pages);
+
+	if (err)
+		return err;
+	vma = rcl_find_vma(mm, old);
+	if (!vma || vma->start != old || vma->end != old + old_pages)
+		return -EFAULT;
+	if (new == old && new_pages <= old_pages)
+		return new_pages < old_pages ? unmap_locked(m, mm, old + new_pages, old + old_pages)
+					     : 0;
+	if (new == old) {
+		err = unmap_locked(m, mm, old + old_pages, new + new_pages);
+		if (!err)
+			vma->end = new + new_pages;
+		return err;
+	}
+	err = unmap_locked(m, mm, new, new + new_pages);
+	if (err)
+		return err;
+	vma = rcl_find_vma(mm, old);
+	copy = malloc(sizeof(*copy));
+	if (!copy)
+		return -ENOMEM;
+	*copy = *vma;
+	copy->start = new;
+	copy->end = new + new_pages;
+	err = insert_vma(mm, copy);
+	if (err) {
+		free(copy);
+		return err;
+	}
+	err = move_pages(m, mm, old, new, min(old_pages, new_pages));
+	if (err) {
+		/* The half that moved goes back: its tables are still there. */
+		int back = move_pages(m, mm, new, old, min(old_pages, new_pages));
+
+		RCL_ASSERT(!back);
+		unmap_locked(m, mm, new, new + new_pages);
+		return err;
+	}
+	return unmap_locked(m, mm, old, old + old_pages);
+}
+
+int rcl_mremap(struct rcl *m, struct mm *mm, u64 old, u64 old_pages, u64 new, u64 new_pages)
+{
+	u64 old_end = old + old_pages, new_end = new + new_pages;
+	int err;
+
+	if (!old_pages || !new_pages || old_end < old || new_end < new ||
+	    new_end > 1ull << (TABLE_SHIFT * TABLE_LEVELS) ||
+	    (old != new &&old < new_end &&new < old_end))
+		return -EINVAL;
+	mmap_write_lock(m, mm);
+	err = mremap_locked(m, mm, old, old_pages, new, new_pages);
+	mmap_unlock(m, mm);
+	return err;
+}
+
+/* The child gets the parent's entry; from now on neither may write without copying. */
+static void copy_entry(struct rcl *m, struct vma *vma, pte_t *src, pte_t *dst)
+{
+	if (pte_is_swap(*src)) {
+		*src &= ~PTE_SWAP_EXCLUSIVE;
+		rcl_swap_duplicate(m, pte_swap(*src));
+		shared_add(&vma->mm->swap_ents, 1, m->threaded);
+		*dst = *src;
+		return;
+	}
+	if (!(*src & PTE_ZERO)) {
+		struct folio *f = pfn_folio(m, pte_pfn(*src));
+
+		/* A file's page can be had from the file again. */
+		if (!folio_is_anon(f))
+			return;
+		folio_get(f);
+		folio_clear(f, PG_exclusive);
+		rcl_folio_add_anon_rmap(m, f, vma, 0);
+		*src &= ~PTE_WRITE;
+	}
+	*dst = *src & ~PTE_ACCESSED;
+}
+
+static int copy_pages(struct rcl *m, struct mm *parent, struct vma *vma)
+{
+	for (u64 vpn = vma->start; vpn < vma->end; vpn++) {
+		pte_t *src = rcl_pte_lookup(parent, vpn), *dst;
+
+		if (!src) {
+			vpn |= PTRS_PER_TABLE - 1;
+			continue;
+		}
+		if (!*src)
+			continue;
+		dst = rcl_pte_alloc(m, vma->mm, vpn);
+		if (!dst)
+			return -ENOMEM;
+		spin_lock(&parent->page_table_lock);
+		/* Allocating may have waited, and reclaim may have taken the page meanwhile. */
+		src = rcl_pte_lookup(parent, vpn);
+		if (*src)
+			copy_entry(m, vma, src, dst);
+		spin_unlock(&parent->page_table_lock);
+	}
+	return 0;
+}
+
+int rcl_mm_fork(struct rcl *m, struct mm *parent, struct memcg *memcg, struct mm **out)
+{
+	struct mm *child;
+	int err = rcl_mm_create(m, memcg, &child);
+
+	if (err)
+		return err;
+	mmap_write_lock(m, parent);
+	for (u32 i = 0; !err && i < parent->nr_vmas; i++) {
+		struct vma *copy = malloc(sizeof(*copy));
+
+		if (!copy) {
+			err = -ENOMEM;
+			break;
+		}
+		*copy = *parent->vmas[i];
+		copy->mm = child;
+		copy->flags &= ~(u32)VM_LOCKED; /* locks are not inherited */
+		err = insert_vma(child, copy);
+		if (err)
+			free(copy);
+		else if (copy->anon_vma)
+			err = copy_pages(m, parent, copy);
+	}
+	mmap_unlock(m, parent);
+	if (err) {
+		rcl_mm_destroy(m, child);
+		return err;
+	}
+	*out = child;
+	return 0;
 }
 
 int rcl_vma_set_flags(struct mm *mm, u64 start, u64 end, u32 set, u32 clear)
@@ -499,9 +689,12 @@ bool rcl_mm_is_valid(struct rcl *m, struct mm *mm)
 			f = pfn_folio(m, pte_pfn(*p));
 			if (!folio_mapped(f) || folio_ref_count(f) < f->mapcount)
 				return false;
-			if (folio_is_anon(f) ? f->anon_vma != vma->anon_vma || f->index != vpn
-					     : f->mapping != vma->file->mapping ||
-						       f->index != vma->pgoff + vpn - vma->start)
+			if (f->index != vma->pgoff + vpn - vma->start)
+				return false;
+			if (folio_is_anon(f) ? f->anon_vma != vma->anon_vma
+					     : !vma->file || f->mapping != vma->file->mapping)
+				return false;
+			if (*p & PTE_WRITE && folio_is_anon(f) && !folio_test(f, PG_exclusive))
 				return false;
 			if (folio_is_anon(f))
 				anon++;

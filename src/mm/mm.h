@@ -8,7 +8,8 @@
  *   none      0
  *   present   bit 0 set; bit 1 writable; bit 5 accessed; bit 6 dirty; bit 9 the shared zero page;
  *             bits 12..43 frame; bits 48..63 pins (host)
- *   swapped   bit 0 clear, bit 2 set; bits 3..7 swap area; bits 8..57 offset in it
+ *   swapped   bit 0 clear, bit 2 set; bit 1: the page was this process's alone; bits 3..7 swap
+ *             area; bits 8..57 offset in it
  *
  * Field legend:  w mm->lock held for writing   p page_table_lock   c constant   A atomic
  */
@@ -26,6 +27,7 @@ typedef u64 pte_t;
 #define PTE_ACCESSED (1ull << 5)
 #define PTE_DIRTY    (1ull << 6)
 #define PTE_ZERO     (1ull << 9)
+#define PTE_SWAP_EXCLUSIVE PTE_WRITE
 #define PTE_PFN_SHIFT 12
 
 static inline bool pte_present(pte_t p)
@@ -67,14 +69,15 @@ enum vm_flag {
 	VM_SHARED = 8,
 	VM_LOCKED = 16,
 	VM_RAND_READ = 32,
-	VM_SEQ_READ = 64
+	VM_SEQ_READ = 64,
+	VM_PRIVATE = 128 /* of a file: a write copies the page into anonymous memory */
 };
 
 /* Who maps the anonymous folios that were first touched through one vma or its split parts. */
 struct anon_vma {
 	struct spinlock lock;
 	u32 refs;	       /* folios do not count: vmas only */
-	struct list_head vmas; /* lock: through vma->rmap_link */
+	struct list_head vmas; /* lock: through vma->anon_link */
 };
 
 struct vma {
@@ -82,9 +85,10 @@ struct vma {
 	u64 start, end;	   /* virtual page numbers, half open */
 	u32 flags;	   /* enum vm_flag */
 	struct file *file; /* NULL = anonymous */
-	u64 pgoff;	   /* file page of `start` */
-	struct anon_vma *anon_vma;
-	struct list_head rmap_link; /* mapping->i_mmap or anon_vma->vmas */
+	u64 pgoff;	   /* index of the page at `start`: in the file, or of anonymous memory */
+	struct anon_vma *anon_vma; /* all but shared file mappings have one */
+	struct list_head file_link; /* mapping->i_mmap */
+	struct list_head anon_link; /* anon_vma->vmas */
 	u64 swap_readahead_info;    /* A: swap_state.c */
 };
 
@@ -104,10 +108,23 @@ struct mm {
 
 int rcl_mm_create(struct rcl *m, struct memcg *memcg, struct mm **out);
 void rcl_mm_destroy(struct rcl *m, struct mm *mm);
-/* Map [start, start+pages); file NULL = anonymous private, else shared from pgoff on. */
+/*
+ * Map [start, start+pages). file NULL: anonymous memory, pgoff is ignored. Else the file from page
+ * pgoff on: shared, or private with VM_PRIVATE. Replaces what was mapped there.
+ */
 int rcl_mmap(struct rcl *m, struct mm *mm, u64 start, u64 pages, u32 flags, struct file *file,
 	     u64 pgoff);
 int rcl_munmap(struct rcl *m, struct mm *mm, u64 start, u64 pages);
+/*
+ * Move [old, old + old_pages), which lies in one vma, to [new, new + new_pages): pages that fit move
+ * along, the rest is unmapped or untouched. The ranges do not overlap, or have the same start.
+ */
+int rcl_mremap(struct rcl *m, struct mm *mm, u64 old, u64 old_pages, u64 new, u64 new_pages);
+/*
+ * A copy of an address space, as fork() makes it: anonymous pages are shared and copied at the first
+ * write of either. The child's tables are charged to its group.
+ */
+int rcl_mm_fork(struct rcl *m, struct mm *parent, struct memcg *memcg, struct mm **out);
 enum rcl_madvice { RCL_MADV_NORMAL, RCL_MADV_RANDOM, RCL_MADV_SEQUENTIAL, RCL_MADV_DONTNEED,
 		   RCL_MADV_FREE, RCL_MADV_COLD, RCL_MADV_PAGEOUT, RCL_MADV_WILLNEED };
 int rcl_madvise(struct rcl *m, struct mm *mm, u64 start, u64 pages, enum rcl_madvice advice);
@@ -146,6 +163,7 @@ int rcl_folio_referenced(struct rcl *m, struct folio *f, bool is_locked, struct 
 void rcl_try_to_unmap(struct rcl *m, struct folio *f);
 /* Write-protect and clean all mappings; how many were dirty (shared file writeback). */
 u32 rcl_folio_mkclean(struct rcl *m, struct folio *f);
+/* One more mapping. A folio that was not anonymous yet becomes so, as the vma's page at vpn. */
 void rcl_folio_add_anon_rmap(struct rcl *m, struct folio *f, struct vma *vma, u64 vpn);
 void rcl_folio_add_file_rmap(struct rcl *m, struct folio *f, struct vma *vma);
 void rcl_folio_remove_rmap(struct rcl *m, struct folio *f, struct vma *vma);

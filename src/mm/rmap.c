@@ -3,8 +3,9 @@
  * Reverse mapping: from a folio to the page-table entries that map it.
  *
  * A file folio's mapping lists all vmas of the file; an anonymous folio's anon_vma lists the vma it
- * was first touched in and what was split from it. Either way the folio's index tells at which
- * address inside such a vma it would be, and the entry there maps the folio or does not.
+ * was first touched in, what was split from it, moved, and copied by fork. Either way the folio's
+ * index tells at which address inside such a vma it would be, and the entry there maps the folio or
+ * does not.
  *
  * Every mapping holds one reference and one count in mapcount; the first and the last one change
  * NR_ANON_MAPPED or NR_FILE_MAPPED.
@@ -30,13 +31,11 @@ typedef bool visit_fn(struct rcl *m, struct folio *f, struct vma *vma, pte_t *pt
 static bool visit_vma(struct rcl *m, struct folio *f, struct vma *vma, visit_fn *visit, void *arg)
 {
 	struct mm *mm = vma->mm;
-	u64 vpn = folio_is_anon(f) ? f->index : vma->start + f->index - vma->pgoff;
+	u64 vpn = vma->start + f->index - vma->pgoff;
 	bool go_on = true;
 	pte_t *pte;
 
-	if (!folio_is_anon(f) && f->index < vma->pgoff)
-		return true;
-	if (vpn < vma->start || vpn >= vma->end)
+	if (f->index < vma->pgoff || vpn >= vma->end)
 		return true;
 	rcl_work(m, WORK_RMAP);
 	spin_lock(&mm->page_table_lock);
@@ -49,16 +48,25 @@ static bool visit_vma(struct rcl *m, struct folio *f, struct vma *vma, visit_fn 
 
 static void walk(struct rcl *m, struct folio *f, visit_fn *visit, void *arg)
 {
-	bool anon = folio_is_anon(f);
-	struct spinlock *lock = anon ? &f->anon_vma->lock : &f->mapping->i_mmap_lock;
-	struct list_head *vmas = anon ? &f->anon_vma->vmas : &f->mapping->i_mmap;
 	struct vma *vma;
 
-	spin_lock(lock);
-	list_for_each(vma, vmas, rmap_link)
-		if (!visit_vma(m, f, vma, visit, arg))
-			break;
-	spin_unlock(lock);
+	if (folio_is_anon(f)) {
+		struct anon_vma *av = f->anon_vma;
+
+		spin_lock(&av->lock);
+		list_for_each (vma, &av->vmas, anon_link)
+			if (!visit_vma(m, f, vma, visit, arg))
+				break;
+		spin_unlock(&av->lock);
+	} else {
+		struct mapping *mapping = f->mapping;
+
+		spin_lock(&mapping->i_mmap_lock);
+		list_for_each (vma, &mapping->i_mmap, file_link)
+			if (!visit_vma(m, f, vma, visit, arg))
+				break;
+		spin_unlock(&mapping->i_mmap_lock);
+	}
 }
 
 /* ---- counts ------------------------------------------------------------------------------ */
@@ -74,7 +82,7 @@ void rcl_folio_add_anon_rmap(struct rcl *m, struct folio *f, struct vma *vma, u6
 {
 	if (!folio_is_anon(f)) {
 		f->anon_vma = vma->anon_vma;
-		f->index = vpn;
+		f->index = vma->pgoff + vpn - vma->start;
 		folio_set(f, PG_anon);
 	}
 	if (mapcount_add(f, 1) == 1)
@@ -120,8 +128,7 @@ static bool in_group(const struct memcg *memcg, const struct memcg *root)
 	return false;
 }
 
-static bool visit_referenced(struct rcl *m, struct folio *f, struct vma *vma, pte_t *pte,
-			     void *arg)
+static bool visit_referenced(struct rcl *m, struct folio *f, struct vma *vma, pte_t *pte, void *arg)
 {
 	struct referenced *r = arg;
 
@@ -190,7 +197,9 @@ static bool visit_unmap(struct rcl *m, struct folio *f, struct vma *vma, pte_t *
 			return false;
 		rcl_swap_duplicate(m, f->private_);
 		shared_add(&mm->swap_ents, 1, m->threaded);
-		*pte = pte_make_swap(f->private_);
+		/* From here on the entry remembers it: the folio may come back to somebody else. */
+		*pte = pte_make_swap(f->private_) |
+		       (folio_test_clear(f, PG_exclusive) ? PTE_SWAP_EXCLUSIVE : 0);
 	} else {
 		/* Lazyfree: may vanish if nobody else holds it and it was not written since. */
 		if (folio_ref_count(f) != 1 + f->mapcount || folio_test(f, PG_dirty)) {

@@ -32,7 +32,7 @@
 #define MAX_GROUPS  4
 #define MAX_FILES   3
 #define REGION_VPN  0x10000ull
-#define REGION_STEP 0x40000ull
+#define REGION_STEP 0x40000ull /* a task's memory, its file mappings above it */
 #define CHECK_EVERY 256
 
 struct world;
@@ -289,6 +289,126 @@ static int remap(struct wtask *t)
 	return err;
 }
 
+/* Where no region is: for things that come and go within one operation. */
+static u64 scratch_vpn(const struct wtask *t)
+{
+	return REGION_VPN + REGION_STEP * (MAX_TASKS + t->no);
+}
+
+/* Move a part of the region away and back. */
+static int move_memory(struct wtask *t)
+{
+	struct world *w = t->w;
+	u64 first = below(&t->rng, t->anon_pages), vpn = t->anon_vpn + first;
+	u64 nr = 1 + below(&t->rng, t->anon_pages - first);
+	int err = rcl_mremap(w->m, t->mm, vpn, nr, scratch_vpn(t), nr);
+
+	if (err)
+		return err == -EFAULT ? 0 : err; /* more than one vma */
+	err = rcl_mremap(w->m, t->mm, scratch_vpn(t), nr, vpn, nr);
+	if (!err)
+		return 0;
+	/* It cannot come back: start afresh. */
+	rcl_munmap(w->m, t->mm, scratch_vpn(t), nr);
+	rcl_mmap(w->m, t->mm, vpn, nr, VM_READ | VM_WRITE, NULL, 0);
+	for (u64 i = first; i < first + nr; i++) {
+		t->anon[i] = 0;
+		t->lazy[i] = false;
+	}
+	return err;
+}
+
+/* Touch a page of another address space, as a task of that process would. */
+static int access_in(struct wtask *t, struct mm *mm, u64 vpn, bool write, u64 *stamp)
+{
+	struct mm *own = t->mm;
+	int err;
+
+	t->mm = mm;
+	err = access_page(t, vpn, write, stamp);
+	t->mm = own;
+	return err;
+}
+
+/* A child sees what the parent had, and what either writes the other does not see. */
+static int fork_and_compare(struct wtask *t)
+{
+	struct world *w = t->w;
+	u64 start = below(&t->rng, t->anon_pages);
+	struct mm *child;
+	int err = rcl_mm_fork(w->m, t->mm, t->task.memcg, &child);
+
+	if (err)
+		return err;
+	for (u64 n = 0; n < 20 && n < t->anon_pages && !err; n++) {
+		u64 i = (start + n) % t->anon_pages, vpn = t->anon_vpn + i;
+		u64 mine = (u64)(t->no + 1) << 48 | ++w->next_seq, seen = 0, before;
+
+		if (t->lazy[i])
+			continue;
+		before = t->anon[i];
+		if (chance(&t->rng, 50)) { /* the parent writes first */
+			err = access_page(t, vpn, true, &mine);
+			if (err)
+				break;
+			t->anon[i] = mine;
+			err = access_in(t, child, vpn, false, &seen);
+			if (!err && seen != before)
+				fail(w, "a child saw %#llx, not %#llx", (unsigned long long)seen,
+				     (unsigned long long)before);
+			continue;
+		}
+		err = access_in(t, child, vpn, true, &mine);
+		if (!err)
+			err = access_page(t, vpn, false, &seen);
+		if (!err && seen != before)
+			fail(w, "a parent saw %#llx, not %#llx", (unsigned long long)seen,
+			     (unsigned long long)before);
+		rcl_poll(w->m);
+		/* The child's page may be written again by the parent's code above: do not look. */
+		if (!err) {
+			u64 again = 0;
+
+			err = access_in(t, child, vpn, false, &again);
+			if (!err && again != mine)
+				fail(w, "a child lost %#llx", (unsigned long long)mine);
+			err = err ? err : rcl_madvise(w->m, child, vpn, 1, RCL_MADV_DONTNEED);
+		}
+		break;
+	}
+	rcl_mm_destroy(w->m, child);
+	return err;
+}
+
+/* A private mapping shows the file, and hides what is written to it. */
+static int map_privately(struct wtask *t)
+{
+	struct world *w = t->w;
+	u32 no = (u32)below(&t->rng, w->nr_files);
+	struct wfile *f = &w->files[no];
+	u64 page = below(&t->rng, f->pages), vpn = scratch_vpn(t) + page, seen = 0;
+	u64 mine = (u64)(t->no + 1) << 48 | ++w->next_seq;
+	int err = rcl_mmap(w->m, t->mm, scratch_vpn(t), f->pages, VM_READ | VM_WRITE | VM_PRIVATE,
+			   &t->file[no], 0);
+
+	if (err)
+		return err;
+	if (chance(&t->rng, 70)) {
+		err = access_page(t, vpn, false, &seen);
+		if (!err && !file_stamp_ok(w, no, page, seen, owns(t, page)))
+			fail(w, "a private mapping shows %#llx", (unsigned long long)seen);
+	}
+	for (u32 n = 0; n < 50 && !err; n++) {
+		err = access_page(t, vpn, !n, n ? &seen : &mine);
+		if (!err && n && seen != mine)
+			fail(w, "a private page holds %#llx, not %#llx", (unsigned long long)seen,
+			     (unsigned long long)mine);
+		rcl_poll(w->m);
+	}
+	rcl_munmap(w->m, t->mm, scratch_vpn(t), f->pages);
+	return err;
+}
+
 static int manage_file(struct wtask *t)
 {
 	struct world *w = t->w;
@@ -346,7 +466,13 @@ static int one_operation(struct wtask *t)
 		return lock_memory(t);
 	if (dice < 989)
 		return remap(t);
-	if (dice < 997)
+	if (dice < 991)
+		return move_memory(t);
+	if (dice < 993)
+		return fork_and_compare(t);
+	if (dice < 995)
+		return map_privately(t);
+	if (dice < 998)
 		return manage_file(t);
 	return manage_groups(t);
 }
