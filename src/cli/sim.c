@@ -2,16 +2,13 @@
 /* reclaim sim: what Linux would do with a trace in this much memory. */
 #include "cli/cli.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "cli/pool.h"
 #include "cli/report.h"
-#include "cli/settings.h"
-#include "platform/sim/sim.h"
+#include "cli/request.h"
+#include "cli/runs.h"
 #include "sim/size.h"
 
 #define LIMITS_MAX 1024
@@ -24,23 +21,7 @@ static const struct cli_option options[] = {
 	{'m', "memory", "SIZE", false,
 	 "memory of the machine; without --limit it is what the trace has to live in, and kswapd "
 	 "works. Default: more than the trace can use"},
-	{'s', "swap", "SIZE", false,
-	 "size of the swap device; 0 = no swap. Default: twice the trace's anonymous memory, so "
-	 "that "
-	 "it never fills up"},
-	{0, "set", "NAME=VALUE", true,
-	 "change a setting of the kernel; 'reclaim tunables' lists them"},
-	{'d', "device", "PRESET", false,
-	 "the disk and the swap device: nvme, ssd, hdd or virtio. Default: nvme"},
-	{0, "swap-device", "PRESET", false, "another preset for the swap device"},
-	{0, "costs", "PRESET", false,
-	 "what CPU work costs: native, or emulated (a guest under QEMU's software emulation)"},
-	{0, "cpus", "N", false, "CPUs of the machine; default 1"},
-	{0, "readahead", "on|off", false,
-	 "whether files are read ahead. Default: on, but off for tracegen's traces, whose "
-	 "recordings "
-	 "were made without"},
-	{0, "seed", "N", false, "of all the simulator's choices; default 1"},
+	CLI_MACHINE_OPTIONS,
 	{0, "check", NULL, false,
 	 "give every page a content, compare each read with the last write, and check the whole "
 	 "machine's invariants every so often (debug.check_every). Slow"},
@@ -55,16 +36,6 @@ static const struct cli_option options[] = {
 };
 
 /* ---- Options ------------------------------------------------------------------------------- */
-
-static int size_option(const struct cli_args *args, const char *option, u64 whole, u64 *out)
-{
-	const char *text = cli_value(args, option);
-	struct rcl_error err;
-
-	if (text && rcl_size_parse(text, whole, out, &err))
-		return cli_error(CLI_USAGE, "--%s: %s", option, err.text);
-	return 0;
-}
 
 /* Append the limits of one list; *nr counts them. */
 static int parse_limits(const char *list, u64 footprint, u64 *limits, size_t *nr)
@@ -102,153 +73,7 @@ static int limits_of(const struct cli_args *args, u64 footprint, u64 *limits, si
 	return 0;
 }
 
-static int device_option(const struct cli_args *args, const char *option, const char **out)
-{
-	const char *names[32] = {NULL};
-	size_t nr = 0;
-
-	*out = cli_value(args, option);
-	if (!*out || rcl_sim_device_preset(*out))
-		return 0;
-	for (const struct rcl_sim_device_config *d = rcl_sim_device_presets(); d->name; d++)
-		if (nr < ARRAY_SIZE(names) - 1)
-			names[nr++] = d->name;
-	const char *meant = cli_nearest(*out, names);
-
-	return cli_error(CLI_USAGE, "--%s: unknown device '%s'%s%s%s (nvme, ssd, hdd, virtio)",
-			 option, *out, meant ? "; did you mean '" : "", meant ? meant : "",
-			 meant ? "'?" : "");
-}
-
-static int readahead_of(const struct cli_args *args, enum rcl_sim_readahead *out)
-{
-	const char *text = cli_value(args, "readahead");
-
-	if (!text || !strcmp(text, "auto"))
-		*out = RCL_SIM_READAHEAD_AUTO;
-	else if (!strcmp(text, "on"))
-		*out = RCL_SIM_READAHEAD_ON;
-	else if (!strcmp(text, "off"))
-		*out = RCL_SIM_READAHEAD_OFF;
-	else
-		return cli_error(CLI_USAGE, "--readahead %s: on or off is needed", text);
-	return 0;
-}
-
-/* What can be wrong without knowing the trace; everything but sizes that may be shares. */
-static int request_of(const struct cli_args *args, struct rcl_sim_request *req)
-{
-	u64 cpus = 1;
-	int ret;
-
-	rcl_sim_request_init(req, NULL);
-	req->seed = 1;
-	req->check = cli_given(args, "check");
-	req->cost = cli_value(args, "costs");
-	ret = cli_settings(args, &req->tunables);
-	if (!ret)
-		ret = device_option(args, "device", &req->device);
-	if (!ret)
-		ret = device_option(args, "swap-device", &req->swap_device);
-	if (!ret)
-		ret = readahead_of(args, &req->readahead);
-	if (!ret)
-		ret = cli_integer(args, "seed", 0, UINT64_MAX, &req->seed);
-	if (!ret)
-		ret = cli_integer(args, "cpus", 1, RCL_SIM_MAX_CPUS, &cpus);
-	req->nr_cpus = (u32)cpus;
-	if (!req->device)
-		req->device = RCL_SIM_DEFAULT_DEVICE;
-	if (!ret && cli_given(args, "json") && cli_given(args, "csv"))
-		ret = cli_error(CLI_USAGE, "--json and --csv exclude each other");
-	return ret;
-}
-
 /* ---- Running ------------------------------------------------------------------------------- */
-
-struct progress {
-	pthread_mutex_t lock;
-	u64 shown_at; /* lock */
-	struct sim_run *run;
-};
-
-struct one {
-	struct sim_run *run;
-	u64 done; /* A */
-};
-
-struct sim_run {
-	struct sim_job *jobs;
-	struct one *ones;
-	size_t nr;
-	u64 accesses; /* of one job */
-	bool show;
-	struct progress progress;
-};
-
-static u64 milliseconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (u64)t.tv_sec * 1000 + (u64)t.tv_nsec / 1000000;
-}
-
-static bool show_progress(void *arg, u64 done, u64 accesses)
-{
-	struct one *one = arg;
-	struct sim_run *run = one->run;
-	u64 sum = 0, now = milliseconds();
-
-	(void)accesses;
-	__atomic_store_n(&one->done, done, __ATOMIC_RELAXED);
-	if (pthread_mutex_trylock(&run->progress.lock))
-		return true;
-	if (now >= run->progress.shown_at + 100) {
-		run->progress.shown_at = now;
-		for (size_t i = 0; i < run->nr; i++)
-			sum += __atomic_load_n(&run->ones[i].done, __ATOMIC_RELAXED);
-		fprintf(stderr, "\rreplaying %zu runs: %3.0f%%", run->nr,
-			100.0 * (double)sum / ((double)run->accesses * (double)run->nr));
-		fflush(stderr);
-	}
-	pthread_mutex_unlock(&run->progress.lock);
-	return true;
-}
-
-static void run_one(void *arg, size_t i)
-{
-	struct sim_run *run = arg;
-	struct sim_job *job = &run->jobs[i];
-
-	if (run->show)
-		job->req.progress =
-			(struct rcl_sim_progress){.report = show_progress, .arg = &run->ones[i]};
-	job->ret = rcl_sim_run(&job->req, &job->res, &job->err);
-	__atomic_store_n(&run->ones[i].done, run->accesses, __ATOMIC_RELAXED);
-}
-
-static int run_all(struct sim_job *jobs, size_t nr, u64 accesses, bool show, unsigned int threads)
-{
-	struct sim_run run = {
-		.jobs = jobs,
-		.nr = nr,
-		.accesses = accesses,
-		.show = show,
-		.progress.lock = PTHREAD_MUTEX_INITIALIZER,
-	};
-
-	run.ones = calloc(nr, sizeof(*run.ones));
-	if (!run.ones)
-		return cli_error(CLI_FAILED, "out of memory");
-	for (size_t i = 0; i < nr; i++)
-		run.ones[i].run = &run;
-	pool_run(threads, nr, run_one, &run);
-	if (show)
-		fprintf(stderr, "\r%40s\r", "");
-	free(run.ones);
-	return 0;
-}
 
 static int exit_code(const struct sim_job *jobs, size_t nr)
 {
@@ -295,9 +120,9 @@ static int run_trace(const struct cli_args *args, const struct rcl_sim_request *
 
 	ret = limits_of(args, footprint, limits, &nr);
 	if (!ret)
-		ret = size_option(args, "memory", footprint, &memory);
+		ret = cli_size_option(args, "memory", footprint, &memory);
 	if (!ret)
-		ret = size_option(args, "swap", footprint, &swap);
+		ret = cli_size_option(args, "swap", footprint, &swap);
 	if (!ret)
 		ret = cli_integer(args, "jobs", 1, 256, &threads);
 	if (!ret && cli_given(args, "memory") && !memory)
@@ -321,9 +146,12 @@ static int run_trace(const struct cli_args *args, const struct rcl_sim_request *
 	if (rcl_sim_request_check(&jobs[0].req, &err)) {
 		ret = cli_error(CLI_USAGE, "%s", err.text);
 	} else {
-		ret = run_all(jobs, nr_jobs + 1, trace->count,
-			      isatty(STDERR_FILENO) && !cli_given(args, "quiet"),
-			      (unsigned int)threads);
+		char title[48];
+
+		snprintf(title, sizeof(title), "replaying %zu runs", nr_jobs + 1);
+		ret = run_jobs(jobs, nr_jobs + 1,
+			       isatty(STDERR_FILENO) && !cli_given(args, "quiet") ? title : NULL,
+			       (unsigned int)threads);
 	}
 	if (!ret) {
 		struct sim_report r = {
@@ -349,8 +177,10 @@ static int run(const struct cli_args *args)
 	struct rcl_trace_image *trace = NULL;
 	struct rcl_sim_request base;
 	struct rcl_error err;
-	int ret = request_of(args, &base);
+	int ret = cli_request(args, &base);
 
+	if (!ret && cli_given(args, "json") && cli_given(args, "csv"))
+		ret = cli_error(CLI_USAGE, "--json and --csv exclude each other");
 	if (ret)
 		return ret;
 	ret = rcl_trace_load(args->operands[0], cli_value(args, "format"), &trace, &err);
