@@ -126,17 +126,28 @@ static int get_pages(struct rcl *m, struct file *file, u64 index, u64 last, stru
 	}
 }
 
-int rcl_file_read(struct rcl *m, struct file *file, u64 index, u64 nr, u64 *stamp)
+/* The user gets the page's content. */
+static inline void copy_out(struct rcl *m, struct file *file, struct folio *f, u64 index,
+			    bool new_use, u64 *stamp)
 {
 	struct platform *p = m->plat;
 
-	rcl_work(m, WORK_SYSCALL);
+	if (new_use)
+		rcl_folio_mark_accessed(m, f);
+	rcl_work(m, WORK_COPY);
+	if (unlikely(p->has_data) && stamp)
+		*stamp = p->ops->page_load(p, f);
+	file->prev_index = (s64)index;
+}
+
+static int read_pages(struct rcl *m, struct file *file, u64 index, u64 nr, u64 *stamp)
+{
 	while (nr) {
-		struct folio_batch b = {.nr = 0};
+		struct folio_batch b;
 		u64 size;
 		int err;
 
-		rcl_poll(m);
+		b.nr = 0;
 		if (index >= mapping_size(file->mapping))
 			return -ENODATA;
 		err = get_pages(m, file, index, index + nr - 1, &b);
@@ -146,18 +157,48 @@ int rcl_file_read(struct rcl *m, struct file *file, u64 index, u64 nr, u64 *stam
 		for (u32 i = 0; i < b.nr; i++, index++, nr--) {
 			struct folio *f = b.folios[i];
 
-			if (index < size) {
-				if (i || file->prev_index != (s64)index)
-					rcl_folio_mark_accessed(m, f);
-				rcl_work(m, WORK_COPY);
-				if (unlikely(p->has_data) && stamp)
-					*stamp = p->ops->page_load(p, f);
-				file->prev_index = (s64)index;
-			}
+			if (index < size)
+				copy_out(m, file, f, index, i || file->prev_index != (s64)index,
+					 stamp);
 			folio_put(m, f);
 		}
+		if (nr)
+			rcl_poll(m);
 	}
 	return 0;
+}
+
+int rcl_file_read(struct rcl *m, struct file *file, u64 index, u64 nr, u64 *stamp)
+{
+	rcl_work(m, WORK_SYSCALL);
+	if (!nr)
+		return 0;
+	rcl_poll(m);
+	return read_pages(m, file, index, nr, stamp);
+}
+
+int rcl_file_read_page(struct rcl *m, struct file *file, u64 index, void **slot, u64 *stamp)
+{
+	const u32 flags = BIT(PG_uptodate) | BIT(PG_readahead_);
+	struct mapping *mapping = file->mapping;
+	struct folio *f;
+
+	rcl_work(m, WORK_SYSCALL);
+	rcl_poll(m);
+	f = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+	if (likely(f && !entry_is_shadow(f) && !radix_is_node(f) && folio_try_get(f))) {
+		/* Wherever the folio came from, these say that it is the right one. */
+		if (likely(__atomic_load_n(&f->mapping, __ATOMIC_RELAXED) == mapping &&
+			   f->index == index && index < mapping_size(mapping) &&
+			   (folio_flags(f) & flags) == BIT(PG_uptodate) &&
+			   !fatal_signal_pending(rcl_current(m)))) {
+			copy_out(m, file, f, index, file->prev_index != (s64)index, stamp);
+			folio_put(m, f);
+			return 0;
+		}
+		folio_put(m, f);
+	}
+	return read_pages(m, file, index, 1, stamp);
 }
 
 /* ---- writing ------------------------------------------------------------------------------- */

@@ -95,6 +95,8 @@ void rcl_file_open(struct rcl *m, struct mapping *mapping, struct file *out);
  */
 int rcl_file_read(struct rcl *m, struct file *file, u64 index, u64 nr, u64 *stamp);
 int rcl_file_write(struct rcl *m, struct file *file, u64 index, u64 nr, u64 stamp);
+/* rcl_file_read() of one page, when rcl_radix_slot() has said where its entry is likely to be. */
+int rcl_file_read_page(struct rcl *m, struct file *file, u64 index, void **slot, u64 *stamp);
 /* Write all dirty pages of the file and wait; returns the first error since the last call. */
 int rcl_file_fsync(struct rcl *m, struct file *file);
 enum rcl_fadvice { RCL_FADV_NORMAL, RCL_FADV_RANDOM, RCL_FADV_SEQUENTIAL, RCL_FADV_DONTNEED,
@@ -196,6 +198,37 @@ static inline void *rcl_radix_load(struct mapping *mapping, u64 index)
 		e = __atomic_load_n(&radix_to_node(e)->slots[slot], __ATOMIC_ACQUIRE);
 	} while (radix_is_node(e));
 	return e;
+}
+/*
+ * Where the entry at index is kept, or NULL where there is no node for it. For look-ups to come:
+ * the place may be read at any later time, to learn which memory to fetch, but it says nothing.
+ */
+static inline void **rcl_radix_slot(struct mapping *mapping, u64 index)
+{
+	void *e = __atomic_load_n(&mapping->root, __ATOMIC_ACQUIRE);
+	void **slot = NULL;
+
+	if (unlikely(!radix_is_node(e) || index >> (radix_level(e) + 1) * RADIX_SHIFT))
+		return NULL;
+	for (u32 level = radix_level(e);; level--) {
+		slot = &radix_to_node(e)->slots[index >> level * RADIX_SHIFT & (RADIX_SLOTS - 1)];
+		if (!level)
+			return slot;
+		e = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+		if (!radix_is_node(e))
+			return NULL;
+	}
+}
+/* Fetch what a store at index will read and write. */
+static inline void rcl_radix_fetch(struct mapping *mapping, u64 index)
+{
+	void **slot = rcl_radix_slot(mapping, index);
+
+	if (slot) {
+		__builtin_prefetch(slot, 1);
+		__builtin_prefetch(slot - (index & (RADIX_SLOTS - 1)) -
+				   offsetof(struct radix_node, slots) / sizeof(*slot));
+	}
 }
 /* An empty node, charged to the running task's group; NULL when out of memory. Waits as gfp says. */
 struct radix_node *rcl_radix_alloc_node(struct rcl *m, gfp_t gfp);

@@ -295,9 +295,31 @@ void rcl_lru_add_drain_all(struct rcl *m)
 		drain_cpu(m, &m->cpus[i].batches);
 }
 
+/*
+ * The old end of a list is a chain of cold descriptors: each has to come from memory before the
+ * next one is known, and a scan would wait for them one by one. For every page that comes in about
+ * one will be scanned, so that is when another one is fetched. No lock is held and the place may be
+ * out of date: it is read, no more, and a descriptor can always be read.
+ */
+static void fetch_old_end(struct rcl *m, struct lruvec *lv, int lru)
+{
+	struct folio *f = __atomic_load_n(&lv->ahead[lru], __ATOMIC_RELAXED);
+
+	if (f < m->frames || f >= m->frames + m->nr_frames)
+		return;
+	f = list_entry(__atomic_load_n(&f->lru.prev, __ATOMIC_RELAXED), struct folio, lru);
+	__builtin_prefetch(f, 1);
+	__atomic_store_n(&lv->ahead[lru], f, __ATOMIC_RELAXED);
+}
+
 void rcl_folio_add_lru(struct rcl *m, struct folio *f)
 {
+	struct lruvec *lv = rcl_folio_lruvec(m, f);
+	int base = folio_is_file_lru(f) ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON;
+
 	RCL_DEBUG_ASSERT(!folio_test(f, PG_lru));
+	fetch_old_end(m, lv, base);
+	fetch_old_end(m, lv, base + LRU_ACTIVE);
 	batch_add(m, &rcl_this_cpu(m)->batches.lru_add, f, move_add);
 }
 

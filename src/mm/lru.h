@@ -38,6 +38,8 @@ struct lruvec {
 	struct spinlock shadow_lock;
 	struct list_head shadow_nodes; /* shadow_lock: tree nodes that hold only shadows, oldest first */
 	u64 nr_shadow_nodes;	       /* shadow_lock */
+	/* A: where on the way from the old end the next scan's folios are being fetched; a hint */
+	struct folio *ahead[NR_LRU_LISTS];
 };
 enum lruvec_flag { LRUVEC_CONGESTED = 1 };
 

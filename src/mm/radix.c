@@ -280,7 +280,7 @@ void *rcl_radix_store(struct rcl *m, struct mapping *mapping, u64 index, void *e
 	old = node->slots[slot];
 	if (old == entry)
 		return old;
-	for (u32 t = 0; untag && t < NR_RADIX_TAGS; t++)
+	for (u32 t = 0; untag && mapping->root_tags && t < NR_RADIX_TAGS; t++)
 		clear_tag_up(mapping, node, slot, t);
 	publish(&node->slots[slot], entry);
 	count = !!entry - !!old;

@@ -19,12 +19,12 @@
 
 #include <stdlib.h>
 
-#define BATCH	  16
-#define CHUNK	  16384 /* accesses between looks at progress, and uses of the program's own pages */
-#define RUN_BITS  ((u64)(RCL_TRACE_RUN_MAX - 1) << RCL_WORD_RUN_SHIFT)
-#define CALL_BIT  ((u64)RCL_ACCESS_FILE << RCL_WORD_KIND_SHIFT)
-#define SLOW_BITS (RUN_BITS | CALL_BIT)
+#define BATCH	 16
+#define CHUNK	 16384 /* accesses between looks at progress, and uses of the program's own pages */
+#define RUN_BITS ((u64)(RCL_TRACE_RUN_MAX - 1) << RCL_WORD_RUN_SHIFT)
+#define CALL_BIT ((u64)RCL_ACCESS_FILE << RCL_WORD_KIND_SHIFT)
 
+_Static_assert(UPCOMING >= 4 * BATCH && !(UPCOMING & (UPCOMING - 1)), "room for all in view");
 _Static_assert(RCL_ACCESS_FILE == 2, "one bit of the kind tells calls from memory accesses");
 
 int rcl_run_replay_init(struct run *r)
@@ -113,7 +113,10 @@ static int call(struct runner *t, u64 word)
 		if (unlikely(r->req->check))
 			rcl_run_end_write(t, ret != 0);
 	} else {
-		ret = rcl_file_read(r->m, file, page, pages, &stamp);
+		void **slot = t->upcoming[t->done % UPCOMING].slot;
+
+		ret = slot && pages == 1 ? rcl_file_read_page(r->m, file, page, slot, &stamp)
+					 : rcl_file_read(r->m, file, page, pages, &stamp);
 		if (unlikely(r->req->check) && !ret &&
 		    !rcl_run_check_read(t, region, page + pages - 1, stamp))
 			return -ECANCELED;
@@ -157,33 +160,75 @@ static int slow_access(struct runner *t, u64 word)
 	return ret;
 }
 
+/* ---- Looking ahead ------------------------------------------------------------------------- */
+
+/* Find where it says where a page is, and ask for that. */
+static inline void locate(struct runner *t, u64 n)
+{
+	u64 w = t->words[n], page = rcl_word_page(w);
+	struct place *place = &t->process->places[rcl_word_region(w)];
+	struct upcoming *up = &t->upcoming[n % UPCOMING];
+
+	up->pte = NULL;
+	up->slot = NULL;
+	if (w & CALL_BIT) {
+		up->slot = rcl_radix_slot(place->mapping, page);
+		__builtin_prefetch(up->slot);
+	} else if (likely(!(w & RUN_BITS))) {
+		up->pte = find_word(t->process->mm, place, page);
+		__builtin_prefetch(up->pte, 1);
+	}
+}
+
+/* Its place has arrived: ask for the page's descriptor, or for what a miss will change. */
+static inline void fetch(struct runner *t, u64 n)
+{
+	struct upcoming *up = &t->upcoming[n % UPCOMING];
+	void *e;
+
+	if (!up->slot)
+		return;
+	e = __atomic_load_n(up->slot, __ATOMIC_RELAXED);
+	if (e && !entry_is_shadow(e)) {
+		__builtin_prefetch(e, 1);
+	} else {
+		u64 w = t->words[n];
+
+		rcl_radix_fetch(t->process->places[rcl_word_region(w)].mapping, rcl_word_page(w));
+	}
+}
+
+/* Before accesses [done, done + n) are made: see to those that follow. */
+static void look_ahead(struct runner *t, u32 n)
+{
+	u64 end = t->done + n;
+	u64 located = min(end + 2 * BATCH, t->nr_words), fetched = min(end + BATCH, t->nr_words);
+
+	for (; t->located < located; t->located++)
+		locate(t, t->located);
+	for (; t->fetched < fetched; t->fetched++)
+		fetch(t, t->fetched);
+}
+
+/* ---- The accesses -------------------------------------------------------------------------- */
+
 /* Up to BATCH accesses; t->done counts those that are through. */
-static int batch(struct runner *t, const u64 *words, u32 n)
+static int batch(struct runner *t, u32 n)
 {
 	struct run *r = t->run;
-	struct mm *mm = t->process->mm;
-	struct place *places = t->process->places;
-	pte_t *pte[BATCH];
 	bool check = r->req->check;
+	u64 end = t->done + n;
 	int ret;
 
-	for (u32 i = 0; i < n; i++) {
-		u64 w = words[i];
-
-		pte[i] = NULL;
-		if (unlikely(w & SLOW_BITS || check))
-			continue;
-		pte[i] = find_word(mm, &places[rcl_word_region(w)], rcl_word_page(w));
-		if (pte[i])
-			__builtin_prefetch(pte[i], 1);
-	}
-	for (u32 i = 0; i < n; i++) {
-		pte_t *p = pte[i];
-		bool write = rcl_word_write(words[i]);
+	look_ahead(t, n);
+	while (t->done < end) {
+		u64 word = t->words[t->done];
+		pte_t *p = t->upcoming[t->done % UPCOMING].pte;
+		bool write = rcl_word_write(word);
 		u64 need = PTE_PRESENT | (write ? PTE_WRITE : 0);
 
-		if (unlikely(!p || (*p & need) != need)) {
-			ret = slow_access(t, words[i]);
+		if (unlikely(!p || (*p & need) != need || check)) {
+			ret = slow_access(t, word);
 			if (unlikely(ret))
 				return ret;
 			t->done++;
@@ -251,7 +296,7 @@ static int replay(struct runner *t)
 		if (t->longest && mark < RCL_SIM_TIMELINE)
 			stop = min(stop, mark_at(t, mark));
 		while (t->done < stop) {
-			ret = batch(t, t->words + t->done, (u32)min(stop - t->done, (u64)BATCH));
+			ret = batch(t, (u32)min(stop - t->done, (u64)BATCH));
 			if (unlikely(ret))
 				return ret;
 		}

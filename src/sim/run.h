@@ -33,6 +33,13 @@ struct process {
 	struct file *files;   /* one per region: open files of this process */
 };
 
+/* What is known of an access that is still to come; see replay.c. */
+struct upcoming {
+	pte_t *pte;  /* memory: its page-table word; NULL: the long way */
+	void **slot; /* calls: where the page cache keeps the page's entry; NULL: nowhere yet */
+};
+#define UPCOMING 64
+
 /* A task of the trace. */
 struct runner {
 	struct run *run;
@@ -42,6 +49,8 @@ struct runner {
 	u16 id;		  /* as in the trace */
 	const u64 *words; /* its accesses */
 	u64 nr_words, done;
+	u64 located, fetched; /* accesses looked at ahead */
+	struct upcoming upcoming[UPCOMING];
 	u64 write_region, write_first, write_end; /* write() under way; end 0: none */
 	bool write_disturbed;			  /* others wrote to its pages meanwhile */
 	bool longest;				  /* reports progress and keeps the timeline */

@@ -288,6 +288,16 @@ static enum fate decide(struct shrink *s, struct folio *f, bool ignore_reference
 	return free_folio(s, f);
 }
 
+/* The next folio will probably leave its file: fetch what of the tree that will change. */
+static void fetch_mapping(struct rcl *m, struct folio *f)
+{
+	if (folio_test(f, PG_anon) || !folio_trylock(f))
+		return;
+	if (f->mapping)
+		rcl_radix_fetch(f->mapping, f->index);
+	folio_unlock(m, f);
+}
+
 static void activate(struct shrink *s, struct folio *f)
 {
 	/* It will stay: its swap slot is better used by another if slots are short. */
@@ -317,6 +327,8 @@ u32 rcl_shrink_folio_list(struct rcl *m, struct list_head *folios, struct node *
 		struct folio *f = list_last_entry(folios, struct folio, lru);
 		enum fate fate = FATE_KEEP;
 
+		if (f->lru.prev != folios)
+			fetch_mapping(m, list_entry(f->lru.prev, struct folio, lru));
 		rcl_work(m, WORK_SCAN);
 		rcl_poll(m);
 		list_del(&f->lru);

@@ -58,6 +58,8 @@ static u64 isolate_folios(u64 nr_to_scan, struct lruvec *lv, struct list_head *d
 		taken[folio_zone_idx(f)]++;
 		list_move(&f->lru, dst);
 	}
+	__atomic_store_n(&lv->ahead[lru], list_last_entry(src, struct folio, lru),
+			 __ATOMIC_RELAXED);
 	list_splice_init(&skipped, src);
 	*nr_scanned = total;
 	for (u32 z = 0; z < MAX_NR_ZONES; z++)
