@@ -5,7 +5,7 @@ source "$(dirname "$0")/lib.sh"
 t=$here/../../demo/sqlite.trace.xz
 expect 0 sim "$t" --limit 100%,50%,20% --set sim.access_ns=120
 silent
-prints "2.10M accesses to 53.4M"
+prints "2.11M accesses to 40.1M"
 prints "The knee is at"
 
 # faults VARIABLE LIMIT: major faults of a run.
@@ -26,7 +26,7 @@ expect 0 sim "$t" --limit 100% --json
 short=$(field run_ns)
 expect 0 sim "$t" --limit 100% --set sim.access_ns=120 --json
 long=$(field run_ns)
-extra=$((2100015 * 118)) # a memory access is 2 ns
+extra=$((2106119 * 118)) # a memory access is 2 ns
 [ $((long - short)) -ge $extra ] && [ $((long - short)) -lt $((extra + extra / 20)) ] ||
 	fail "sim.access_ns=120 makes $((long - short)) ns, $extra expected"
 finish
