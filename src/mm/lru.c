@@ -29,7 +29,8 @@
  * Costs: each lruvec keeps a decaying count of how often reclaiming anonymous and file pages ended
  * in I/O (rcl_lru_note_cost); halved when their sum passes a quarter of the lruvec's pages.
  *
- * Locking: lists and sizes under lruvec->lru_lock; batches belong to their CPU.
+ * Locking: lists and sizes under lruvec->lru_lock; batches belong to their CPU, which on the host
+ * means cpu->lock. That lock is inside lru_lock, so a batch is emptied first and moved then.
  */
 #include "mm/lru.h"
 
@@ -39,7 +40,7 @@
 void rcl_lruvec_init(struct lruvec *lv, struct node *node, struct memcg *memcg)
 {
 	memset(lv, 0, sizeof(*lv));
-	for_each_lru(l)
+	for_each_lru (l)
 		list_init(&lv->lists[l]);
 	list_init(&lv->shadow_nodes);
 	spin_init(&lv->lru_lock, node->m->threaded);
@@ -69,7 +70,7 @@ s64 rcl_lruvec_page_state(struct lruvec *lv, enum node_stat_item item)
 	v = shared_read(&lv->stat[item]);
 	if (unlikely(!list_empty(&memcg->children))) {
 		v = 0;
-		for_each_memcg(pos, memcg)
+		for_each_memcg (pos, memcg)
 			v += shared_read(&pos->lruvecs[lv->node->id]->stat[item]);
 	}
 	return v < 0 ? 0 : v;
@@ -109,8 +110,8 @@ void rcl_update_lru_size(struct lruvec *lv, int lru, u32 zone, s64 nr)
 	RCL_DEBUG_ASSERT(spin_is_held(&lv->lru_lock));
 	lv->zone_size[zone][lru] += nr;
 	rcl_mod_lruvec_state(lv, (enum node_stat_item)(NR_INACTIVE_ANON + lru), nr);
-	mod_zone_state(&lv->node->zones[zone],
-		       (enum zone_stat_item)(NR_ZONE_INACTIVE_ANON + lru), nr);
+	mod_zone_state(&lv->node->zones[zone], (enum zone_stat_item)(NR_ZONE_INACTIVE_ANON + lru),
+		       nr);
 }
 
 void rcl_lruvec_add_folio(struct lruvec *lv, struct folio *f)
@@ -231,7 +232,7 @@ static void move_activate(struct rcl *m, struct lruvec *lv, struct folio *f)
 
 /* ---- batches ----------------------------------------------------------------------------- */
 
-static void drain_batch(struct rcl *m, struct folio_batch *b, move_fn *move)
+static void move_batch(struct rcl *m, struct folio_batch *b, move_fn *move)
 {
 	struct lruvec *locked = NULL;
 	u32 nr = b->nr;
@@ -259,40 +260,66 @@ static void drain_batch(struct rcl *m, struct folio_batch *b, move_fn *move)
 		folio_put(m, b->folios[i]);
 }
 
-/* The caller's reference, taken here, moves into the batch. */
-static void batch_add(struct rcl *m, struct folio_batch *b, struct folio *f, move_fn *move)
+/*
+ * The moves take lru_lock, which is outside of the CPU's lock: on the host the batch is emptied
+ * into a private copy first. The CPU is locked on entry and not on return.
+ */
+static void move_and_unlock(struct rcl *m, struct cpu *cpu, struct folio_batch *b, move_fn *move)
 {
-	folio_get(f);
-	b->folios[b->nr++] = f;
-	if (b->nr == FOLIO_BATCH_SIZE)
-		drain_batch(m, b, move);
+	struct folio_batch mine;
+
+	if (unlikely(m->threaded)) {
+		mine = *b;
+		b->nr = 0;
+		b = &mine;
+	}
+	cpu_unlock(m, cpu);
+	move_batch(m, b, move);
 }
 
-static void drain_cpu(struct rcl *m, struct cpu_batches *b)
+static void drain_batch(struct rcl *m, struct cpu *cpu, struct folio_batch *b, move_fn *move)
 {
-	if (b->lru_add.nr)
-		drain_batch(m, &b->lru_add, move_add);
-	if (b->rotate.nr)
-		drain_batch(m, &b->rotate, move_rotate);
-	if (b->deactivate_file.nr)
-		drain_batch(m, &b->deactivate_file, move_deactivate_file);
-	if (b->deactivate.nr)
-		drain_batch(m, &b->deactivate, move_deactivate);
-	if (b->lazyfree.nr)
-		drain_batch(m, &b->lazyfree, move_lazyfree);
-	if (b->activate.nr)
-		drain_batch(m, &b->activate, move_activate);
+	cpu_lock(m, cpu);
+	if (b->nr)
+		move_and_unlock(m, cpu, b, move);
+	else
+		cpu_unlock(m, cpu);
+}
+
+/* The caller's reference, taken here, moves into the batch. */
+static void batch_add(struct rcl *m, struct cpu *cpu, struct folio_batch *b, struct folio *f,
+		      move_fn *move)
+{
+	folio_get(f);
+	cpu_lock(m, cpu);
+	b->folios[b->nr++] = f;
+	if (b->nr == FOLIO_BATCH_SIZE)
+		move_and_unlock(m, cpu, b, move);
+	else
+		cpu_unlock(m, cpu);
+}
+
+static void drain_cpu(struct rcl *m, struct cpu *cpu)
+{
+	struct cpu_batches *b = &cpu->batches;
+
+	drain_batch(m, cpu, &b->lru_add, move_add);
+	drain_batch(m, cpu, &b->rotate, move_rotate);
+	drain_batch(m, cpu, &b->deactivate_file, move_deactivate_file);
+	drain_batch(m, cpu, &b->deactivate, move_deactivate);
+	drain_batch(m, cpu, &b->lazyfree, move_lazyfree);
+	drain_batch(m, cpu, &b->activate, move_activate);
 }
 
 void rcl_lru_add_drain(struct rcl *m)
 {
-	drain_cpu(m, &rcl_this_cpu(m)->batches);
+	drain_cpu(m, rcl_this_cpu(m));
 }
 
 void rcl_lru_add_drain_all(struct rcl *m)
 {
 	for (u32 i = 0; i < m->nr_cpus; i++)
-		drain_cpu(m, &m->cpus[i].batches);
+		drain_cpu(m, &m->cpus[i]);
 }
 
 /*
@@ -316,42 +343,46 @@ void rcl_folio_add_lru(struct rcl *m, struct folio *f)
 {
 	struct lruvec *lv = rcl_folio_lruvec(m, f);
 	int base = folio_is_file_lru(f) ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON;
+	struct cpu *cpu = rcl_this_cpu(m);
 
 	RCL_DEBUG_ASSERT(!folio_test(f, PG_lru));
 	fetch_old_end(m, lv, base);
 	fetch_old_end(m, lv, base + LRU_ACTIVE);
-	batch_add(m, &rcl_this_cpu(m)->batches.lru_add, f, move_add);
+	batch_add(m, cpu, &cpu->batches.lru_add, f, move_add);
 }
 
 void rcl_folio_rotate_reclaimable(struct rcl *m, struct folio *f)
 {
+	struct cpu *cpu = rcl_this_cpu(m);
 	u32 v = folio_flags(f);
 
-	if (!(v & BIT(PG_lru)) ||
-	    v & (BIT(PG_locked) | BIT(PG_dirty) | BIT(PG_unevictable)))
+	if (!(v & BIT(PG_lru)) || v & (BIT(PG_locked) | BIT(PG_dirty) | BIT(PG_unevictable)))
 		return;
-	batch_add(m, &rcl_this_cpu(m)->batches.rotate, f, move_rotate);
+	batch_add(m, cpu, &cpu->batches.rotate, f, move_rotate);
 }
 
 void rcl_folio_activate(struct rcl *m, struct folio *f)
 {
+	struct cpu *cpu = rcl_this_cpu(m);
 	u32 v = folio_flags(f);
 
 	if (v & BIT(PG_lru) && !(v & (BIT(PG_active) | BIT(PG_unevictable))))
-		batch_add(m, &rcl_this_cpu(m)->batches.activate, f, move_activate);
+		batch_add(m, cpu, &cpu->batches.activate, f, move_activate);
 }
 
 /* A folio not on a list may sit in this CPU's add batch: let it arrive active. */
 static void activate_in_add_batch(struct rcl *m, struct folio *f)
 {
-	struct folio_batch *b = &rcl_this_cpu(m)->batches.lru_add;
+	struct cpu *cpu = cpu_lock(m, rcl_this_cpu(m));
+	struct folio_batch *b = &cpu->batches.lru_add;
 
 	for (u32 i = b->nr; i-- > 0;) {
 		if (b->folios[i] == f) {
 			folio_set(f, PG_active);
-			return;
+			break;
 		}
 	}
+	cpu_unlock(m, cpu);
 }
 
 void rcl_folio_mark_accessed(struct rcl *m, struct folio *f)
@@ -372,24 +403,28 @@ void rcl_folio_mark_accessed(struct rcl *m, struct folio *f)
 
 void rcl_folio_deactivate(struct rcl *m, struct folio *f)
 {
+	struct cpu *cpu = rcl_this_cpu(m);
 	u32 v = folio_flags(f);
 
 	if (v & BIT(PG_lru) && v & BIT(PG_active) && !(v & BIT(PG_unevictable)))
-		batch_add(m, &rcl_this_cpu(m)->batches.deactivate, f, move_deactivate);
+		batch_add(m, cpu, &cpu->batches.deactivate, f, move_deactivate);
 }
 
 void rcl_folio_deactivate_file(struct rcl *m, struct folio *f)
 {
+	struct cpu *cpu = rcl_this_cpu(m);
+
 	if (!folio_test(f, PG_unevictable))
-		batch_add(m, &rcl_this_cpu(m)->batches.deactivate_file, f, move_deactivate_file);
+		batch_add(m, cpu, &cpu->batches.deactivate_file, f, move_deactivate_file);
 }
 
 void rcl_folio_mark_lazyfree(struct rcl *m, struct folio *f)
 {
+	struct cpu *cpu = rcl_this_cpu(m);
 	u32 v = folio_flags(f), need = BIT(PG_lru) | BIT(PG_anon) | BIT(PG_swapbacked);
 
 	if ((v & need) == need && !(v & (BIT(PG_swapcache) | BIT(PG_unevictable))))
-		batch_add(m, &rcl_this_cpu(m)->batches.lazyfree, f, move_lazyfree);
+		batch_add(m, cpu, &cpu->batches.lazyfree, f, move_lazyfree);
 }
 
 /* ---- isolation --------------------------------------------------------------------------- */
@@ -428,7 +463,7 @@ void rcl_lru_note_cost(struct rcl *m, struct lruvec *lv, bool file, u32 nr_pages
 		else
 			lv->anon_cost += nr_pages;
 		pages = 0;
-		for_each_evictable_lru(l)
+		for_each_evictable_lru (l)
 			pages += (u64)rcl_lruvec_page_state(lv, (enum node_stat_item)l);
 		if (lv->file_cost + lv->anon_cost > pages / 4) {
 			lv->file_cost /= 2;
@@ -442,11 +477,11 @@ bool rcl_lruvec_is_valid(struct rcl *m, struct lruvec *lv)
 {
 	s64 found[MAX_NR_ZONES] = {0};
 
-	for_each_lru(l) {
+	for_each_lru (l) {
 		struct folio *f;
 
 		memset(found, 0, sizeof(found));
-		list_for_each(f, &lv->lists[l], lru) {
+		list_for_each (f, &lv->lists[l], lru) {
 			if (!folio_test(f, PG_lru) || folio_lru_list(f) != l ||
 			    rcl_folio_lruvec(m, f) != lv || folio_ref_count(f) <= 0)
 				return false;

@@ -28,7 +28,7 @@ struct cpu {
 	struct spinlock lock;	     /* host: protects the C fields against other threads */
 	struct cpu_batches batches;  /* C */
 	struct memcg_stock stock;    /* C */
-	s64 events[NR_VM_EVENT_ITEMS]; /* C */
+	s64 events[NR_VM_EVENT_ITEMS]; /* A */
 };
 
 /* What to open. Sizes in frames; platform stays the caller's and must outlive the machine. */
@@ -96,6 +96,21 @@ static inline struct cpu *rcl_this_cpu(struct rcl *m)
 	struct platform *p = m->plat;
 	return m->cpus + (likely(p->simulated) ? p->cpu : p->ops->this_cpu(p));
 }
+/*
+ * A CPU's own structures: in the simulator nobody else can be at them, on the host its lock is taken
+ * (innermost but for zone->lock). cpu_lock() returns its argument.
+ */
+static inline struct cpu *cpu_lock(struct rcl *m, struct cpu *cpu)
+{
+	if (unlikely(m->threaded))
+		spin_lock(&cpu->lock);
+	return cpu;
+}
+static inline void cpu_unlock(struct rcl *m, struct cpu *cpu)
+{
+	if (unlikely(m->threaded))
+		spin_unlock(&cpu->lock);
+}
 static inline bool rcl_is_kswapd(struct rcl *m)
 {
 	return rcl_current(m)->flags & PF_KSWAPD;
@@ -140,7 +155,7 @@ static inline u64 rcl_jiffies_to_ns(struct rcl *m, u64 jiffies)
 }
 static inline void count_vm_events(struct rcl *m, enum vm_event_item item, s64 n)
 {
-	rcl_this_cpu(m)->events[item] += n;
+	shared_add(&rcl_this_cpu(m)->events[item], n, m->threaded);
 }
 static inline void count_vm_event(struct rcl *m, enum vm_event_item item)
 {

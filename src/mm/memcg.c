@@ -30,7 +30,9 @@
  * The root group has no limit and no counter, but its folios carry its pointer, so that every LRU
  * folio has a lruvec.
  *
- * Locking: usage is atomic; the tree under m->memcg_lock; stocks belong to their CPU.
+ * Locking: usage is atomic; the tree under m->memcg_lock (walks take no lock: a group joins its
+ * parent's list with one store, and must not be destroyed while anybody may walk); stocks belong to
+ * their CPU, which on the host means cpu->lock.
  */
 #include "mm/memcg.h"
 
@@ -81,16 +83,24 @@ static void free_group(struct rcl *m, struct memcg *memcg)
 	free(memcg);
 }
 
+/* The next id that nobody has, or 0. memcg_lock is held. */
+static u32 free_id(struct rcl *m)
+{
+	u32 id = m->next_memcg_id;
+
+	for (u32 tries = 0; tries <= RCL_MAX_MEMCG; tries++, id = (id + 1) % RCL_MAX_MEMCG)
+		if (id && !m->memcg_by_id[id])
+			return id;
+	return 0;
+}
+
 int rcl_memcg_create(struct rcl *m, struct memcg *parent, const char *name, struct memcg **out)
 {
 	struct memcg *memcg;
-	u32 id = m->next_memcg_id;
+	u32 id;
 
 	if (parent && !parent->online)
 		return -EINVAL;
-	for (u32 tries = 0; id == 0 || m->memcg_by_id[id]; id = (id + 1) % RCL_MAX_MEMCG)
-		if (++tries > RCL_MAX_MEMCG)
-			return -ENOSPC;
 	memcg = calloc(1, sizeof(*memcg));
 	if (!memcg)
 		return -ENOMEM;
@@ -107,7 +117,6 @@ int rcl_memcg_create(struct rcl *m, struct memcg *parent, const char *name, stru
 	}
 	memcg->m = m;
 	memcg->parent = parent;
-	memcg->id = (u16)id;
 	memcg->max = MEMCG_MAX;
 	memcg->online = true;
 	snprintf(memcg->name, sizeof(memcg->name), "%s", name);
@@ -115,11 +124,19 @@ int rcl_memcg_create(struct rcl *m, struct memcg *parent, const char *name, stru
 	list_init(&memcg->sibling);
 	spin_init(&memcg->psi.lock, m->threaded);
 	spin_lock(&m->memcg_lock);
-	m->memcg_by_id[id] = memcg;
-	m->next_memcg_id = (id + 1) % RCL_MAX_MEMCG;
-	if (parent)
-		list_add_tail(&memcg->sibling, &parent->children);
+	id = free_id(m);
+	if (id) {
+		memcg->id = (u16)id;
+		__atomic_store_n(&m->memcg_by_id[id], memcg, __ATOMIC_RELEASE);
+		m->next_memcg_id = (id + 1) % RCL_MAX_MEMCG;
+		if (parent)
+			list_add_tail(&memcg->sibling, &parent->children);
+	}
 	spin_unlock(&m->memcg_lock);
+	if (!id) {
+		free_group(m, memcg);
+		return -ENOSPC;
+	}
 	*out = memcg;
 	return 0;
 }
@@ -172,6 +189,15 @@ bool rcl_memcg_swap_full(struct rcl *m, struct folio *f)
 	return rcl_vm_swap_full(m);
 }
 
+/* Counters of events; nobody decides anything by them. */
+static void count_one(struct memcg *memcg, u64 *what)
+{
+	if (likely(!memcg->m->threaded))
+		++*what;
+	else
+		__atomic_fetch_add(what, 1, __ATOMIC_RELAXED);
+}
+
 /* ---- the counters ------------------------------------------------------------------------ */
 
 static void uncharge_counters(struct memcg *memcg, s64 nr)
@@ -184,14 +210,23 @@ static void uncharge_counters(struct memcg *memcg, s64 nr)
 	}
 }
 
+/* Two at once may leave the smaller of their values: good enough for a mark to look at. */
+static void raise_watermark(struct memcg *memcg, s64 usage)
+{
+	if (usage > shared_read(&memcg->watermark))
+		__atomic_store_n(&memcg->watermark, usage, __ATOMIC_RELAXED);
+}
+
 static void charge_counters(struct memcg *memcg, s64 nr)
 {
 	for (; !is_root(memcg); memcg = memcg->parent) {
-		s64 now = shared_add(&memcg->usage, nr, memcg->m->threaded);
-
-		if (now > memcg->watermark)
-			memcg->watermark = now;
+		raise_watermark(memcg, shared_add(&memcg->usage, nr, memcg->m->threaded));
 	}
+}
+
+static u64 max_of(const struct memcg *memcg)
+{
+	return __atomic_load_n(&memcg->max, __ATOMIC_RELAXED);
 }
 
 /* Charge nr pages all the way up, or nothing: then returns the group that had no room. */
@@ -202,53 +237,51 @@ static struct memcg *try_counters(struct memcg *memcg, s64 nr)
 	for (struct memcg *pos = memcg; !is_root(pos); pos = pos->parent) {
 		s64 now = shared_add(&pos->usage, nr, threaded);
 
-		if (unlikely((u64)now > pos->max)) {
-			pos->failcnt++;
+		if (unlikely((u64)now > max_of(pos))) {
+			count_one(pos, &pos->failcnt);
 			shared_add(&pos->usage, -nr, threaded);
 			for (; memcg != pos; memcg = memcg->parent)
 				shared_add(&memcg->usage, -nr, threaded);
 			return pos;
 		}
-		if (now > pos->watermark)
-			pos->watermark = now;
+		raise_watermark(pos, now);
 	}
 	return NULL;
 }
 
-/* Room left up to the tightest limit above. */
+/* Room left below the group's own limit. */
 static u64 margin(struct memcg *memcg)
 {
-	u64 usage = (u64)shared_read(&memcg->usage);
+	u64 usage = (u64)shared_read(&memcg->usage), max = max_of(memcg);
 
-	return usage < memcg->max ? memcg->max - usage : 0;
+	return usage < max ? max - usage : 0;
 }
 
 /* ---- the per-CPU stock ------------------------------------------------------------------- */
 
 static bool consume_stock(struct rcl *m, struct memcg *memcg, u32 nr)
 {
-	struct memcg_stock *s = &rcl_this_cpu(m)->stock;
+	struct cpu *cpu = cpu_lock(m, rcl_this_cpu(m));
+	struct memcg_stock *s = &cpu->stock;
+	bool enough = s->cached == memcg && s->nr_pages >= nr;
 
-	if (s->cached != memcg || s->nr_pages < nr)
-		return false;
-	s->nr_pages -= nr;
-	return true;
+	if (enough)
+		s->nr_pages -= nr;
+	cpu_unlock(m, cpu);
+	return enough;
 }
 
 static void drain_pages(struct memcg_stock *s)
 {
-	if (!s->cached)
-		return;
-	if (s->nr_pages)
+	if (s->cached && s->nr_pages)
 		uncharge_counters(s->cached, s->nr_pages);
 	s->nr_pages = 0;
 	s->cached = NULL;
 }
 
-static void refill_stock(struct rcl *m, struct memcg *memcg, u32 nr)
+/* The stock's CPU is locked. */
+static void stock_pages(struct memcg_stock *s, struct memcg *memcg, u32 nr)
 {
-	struct memcg_stock *s = &rcl_this_cpu(m)->stock;
-
 	if (s->cached != memcg) {
 		drain_pages(s);
 		s->cached = memcg;
@@ -256,6 +289,14 @@ static void refill_stock(struct rcl *m, struct memcg *memcg, u32 nr)
 	s->nr_pages += nr;
 	if (s->nr_pages > MEMCG_CHARGE_BATCH)
 		drain_pages(s);
+}
+
+static void refill_stock(struct rcl *m, struct memcg *memcg, u32 nr)
+{
+	struct cpu *cpu = cpu_lock(m, rcl_this_cpu(m));
+
+	stock_pages(&cpu->stock, memcg, nr);
+	cpu_unlock(m, cpu);
 }
 
 static void drain_bytes(struct rcl *m, struct memcg_stock *s)
@@ -268,7 +309,7 @@ static void drain_bytes(struct rcl *m, struct memcg_stock *s)
 	pages = s->nr_bytes >> PAGE_SHIFT;
 	if (pages) {
 		shared_add(&memcg->kernel_pages, -(s64)pages, m->threaded);
-		uncharge_counters(memcg, pages);
+		stock_pages(s, memcg, pages);
 	}
 	/* The rest of the page stays charged; whoever stocks this group next takes it over. */
 	shared_add(&memcg->nr_charged_bytes, s->nr_bytes & (PAGE_SIZE - 1), m->threaded);
@@ -278,14 +319,26 @@ static void drain_bytes(struct rcl *m, struct memcg_stock *s)
 
 void rcl_drain_stock(struct rcl *m, struct memcg_stock *s)
 {
+	struct cpu *cpu = cpu_lock(m, container_of(s, struct cpu, stock));
+
 	drain_bytes(m, s);
 	drain_pages(s);
+	cpu_unlock(m, cpu);
 }
 
-static void drain_all_stocks(struct rcl *m)
+/* Every CPU gives back what it has ahead for root's subtree. */
+static void drain_all_stocks(struct rcl *m, const struct memcg *root)
 {
-	for (u32 i = 0; i < m->nr_cpus; i++)
-		rcl_drain_stock(m, &m->cpus[i].stock);
+	for (u32 i = 0; i < m->nr_cpus; i++) {
+		struct cpu *cpu = cpu_lock(m, &m->cpus[i]);
+		struct memcg_stock *s = &cpu->stock;
+		bool drain = (s->nr_pages && rcl_memcg_is_below(s->cached, root)) ||
+			     rcl_memcg_is_below(s->cached_objs, root);
+
+		cpu_unlock(m, cpu);
+		if (drain)
+			rcl_drain_stock(m, s);
+	}
 }
 
 int rcl_memcg_destroy(struct rcl *m, struct memcg *memcg)
@@ -295,7 +348,7 @@ int rcl_memcg_destroy(struct rcl *m, struct memcg *memcg)
 	if (is_root(memcg))
 		return -EINVAL;
 	rcl_lru_add_drain_all(m);
-	drain_all_stocks(m);
+	drain_all_stocks(m, memcg);
 	/* Bytes that came back on different CPUs may add up to pages only now. */
 	pages = memcg->nr_charged_bytes >> PAGE_SHIFT;
 	memcg->nr_charged_bytes -= pages << PAGE_SHIFT;
@@ -315,11 +368,16 @@ int rcl_memcg_destroy(struct rcl *m, struct memcg *memcg)
 
 /* ---- charging ---------------------------------------------------------------------------- */
 
-static bool memcg_oom(struct rcl *m, struct memcg *memcg, gfp_t gfp)
+static bool memcg_oom(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
 {
 	struct oom_control oc = {.memcg = memcg, .gfp = gfp};
 
-	memcg->oom_events++;
+	while (1u << oc.order < nr)
+		oc.order++;
+	/* Nobody dies for a large block: its user can do without. */
+	if (oc.order > PAGE_ALLOC_COSTLY_ORDER)
+		return false;
+	count_one(memcg, &memcg->oom_events);
 	if (!m->tun.memcg_oom)
 		return false;
 	return rcl_out_of_memory(m, &oc);
@@ -329,13 +387,13 @@ static int try_charge(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
 {
 	u32 batch = max(nr, MEMCG_CHARGE_BATCH);
 	int retries = MAX_RECLAIM_RETRIES;
-	bool drained = false, passed_oom = false;
+	bool drained = false, passed_oom = false, told = false;
 	struct task *t = rcl_current(m);
+	struct memcg *over;
 
 	if (is_root(memcg))
 		return 0;
 	for (;;) {
-		struct memcg *over;
 		u64 freed;
 		bool stall;
 
@@ -357,7 +415,8 @@ static int try_charge(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
 		if (!(gfp & __GFP_DIRECT_RECLAIM))
 			goto nomem;
 
-		over->max_events++;
+		count_one(over, &over->max_events);
+		told = true;
 		stall = rcl_psi_memstall_enter(m);
 		freed = rcl_try_to_free_mem_cgroup_pages(m, over, nr, gfp, MEMCG_RECLAIM_MAY_SWAP);
 		rcl_psi_memstall_leave(m, stall);
@@ -365,7 +424,7 @@ static int try_charge(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
 		if (margin(over) >= nr)
 			continue;
 		if (!drained) {
-			drain_all_stocks(m);
+			drain_all_stocks(m, over);
 			drained = true;
 			continue;
 		}
@@ -380,7 +439,7 @@ static int try_charge(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
 			goto nomem;
 		if (passed_oom && fatal_signal_pending(t))
 			goto nomem;
-		if (memcg_oom(m, over, gfp)) {
+		if (memcg_oom(m, over, gfp, nr)) {
 			passed_oom = true;
 			retries = MAX_RECLAIM_RETRIES;
 			continue;
@@ -390,6 +449,8 @@ static int try_charge(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
 			return -ENOMEM;
 		break;
 	}
+	if (!told)
+		count_one(over, &over->max_events);
 	charge_counters(memcg, nr);
 	return 0;
 }
@@ -469,39 +530,60 @@ void rcl_memcg_uncharge_kmem(struct rcl *m, struct memcg *memcg, u32 nr_pages)
 	refill_stock(m, memcg, nr_pages);
 }
 
+static s64 take_all(struct rcl *m, s64 *what)
+{
+	s64 v = *what;
+
+	if (unlikely(m->threaded))
+		return __atomic_exchange_n(what, 0, __ATOMIC_RELAXED);
+	*what = 0;
+	return v;
+}
+
 /* Bytes come back to this CPU's stock; with give_back, whole pages leave it again. */
 static void refill_bytes(struct rcl *m, struct memcg *memcg, u32 bytes, bool give_back)
 {
-	struct memcg_stock *s = &rcl_this_cpu(m)->stock;
-	u32 pages;
+	struct cpu *cpu = cpu_lock(m, rcl_this_cpu(m));
+	struct memcg_stock *s = &cpu->stock;
+	u32 pages = 0;
 
 	if (s->cached_objs != memcg) {
 		drain_bytes(m, s);
 		s->cached_objs = memcg;
-		s->nr_bytes = (u32)memcg->nr_charged_bytes;
-		memcg->nr_charged_bytes = 0;
+		s->nr_bytes = (u32)take_all(m, &memcg->nr_charged_bytes);
 		give_back = true;
 	}
 	s->nr_bytes += bytes;
 	if (give_back && s->nr_bytes > PAGE_SIZE) {
 		pages = s->nr_bytes >> PAGE_SHIFT;
 		s->nr_bytes &= PAGE_SIZE - 1;
-		rcl_memcg_uncharge_kmem(m, memcg, pages);
 	}
+	cpu_unlock(m, cpu);
+	if (pages)
+		rcl_memcg_uncharge_kmem(m, memcg, pages);
+}
+
+static bool consume_bytes(struct rcl *m, struct memcg *memcg, u32 bytes)
+{
+	struct cpu *cpu = cpu_lock(m, rcl_this_cpu(m));
+	struct memcg_stock *s = &cpu->stock;
+	bool enough = s->cached_objs == memcg && s->nr_bytes >= bytes;
+
+	if (enough)
+		s->nr_bytes -= bytes;
+	cpu_unlock(m, cpu);
+	return enough;
 }
 
 int rcl_memcg_charge_bytes(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 bytes)
 {
-	struct memcg_stock *s = &rcl_this_cpu(m)->stock;
 	u32 pages = bytes >> PAGE_SHIFT, rest = bytes & (PAGE_SIZE - 1);
 	int err;
 
 	if (!memcg || is_root(memcg))
 		return 0;
-	if (s->cached_objs == memcg && s->nr_bytes >= bytes) {
-		s->nr_bytes -= bytes;
+	if (consume_bytes(m, memcg, bytes))
 		return 0;
-	}
 	err = rcl_memcg_charge_kmem(m, memcg, gfp, pages + (rest != 0));
 	if (!err && rest)
 		refill_bytes(m, memcg, PAGE_SIZE - rest, false);
@@ -529,9 +611,9 @@ u64 rcl_memcg_reclaim(struct rcl *m, struct memcg *memcg, u64 bytes)
 		/* The last tries look for folios that sit in other CPUs' batches. */
 		if (!retries)
 			rcl_lru_add_drain_all(m);
-		got = rcl_try_to_free_mem_cgroup_pages(
-			m, memcg, min(want - freed, (u64)SWAP_CLUSTER_MAX), GFP_KERNEL,
-			MEMCG_RECLAIM_MAY_SWAP | MEMCG_RECLAIM_PROACTIVE);
+		got = rcl_try_to_free_mem_cgroup_pages(m, memcg, want - freed, GFP_KERNEL,
+						       MEMCG_RECLAIM_MAY_SWAP |
+							       MEMCG_RECLAIM_PROACTIVE);
 		if (!got && !retries--)
 			break;
 		freed += got;
@@ -547,16 +629,17 @@ int rcl_memcg_set_max(struct rcl *m, struct memcg *memcg, u64 bytes)
 
 	if (is_root(memcg))
 		return -EINVAL;
-	memcg->max = pages;
+	__atomic_store_n(&memcg->max, pages, __ATOMIC_RELAXED);
 	for (;;) {
 		u64 usage = (u64)shared_read(&memcg->usage);
 
-		if (usage <= pages)
+		/* Somebody may set another limit meanwhile: then it is their work. */
+		if (usage <= pages || max_of(memcg) != pages)
 			return 0;
 		if (fatal_signal_pending(rcl_current(m)))
 			return -EINTR;
 		if (!drained) {
-			drain_all_stocks(m);
+			drain_all_stocks(m, memcg);
 			drained = true;
 			continue;
 		}
@@ -566,7 +649,7 @@ int rcl_memcg_set_max(struct rcl *m, struct memcg *memcg, u64 bytes)
 				retries--;
 			continue;
 		}
-		if (!memcg_oom(m, memcg, GFP_KERNEL))
+		if (!memcg_oom(m, memcg, GFP_KERNEL, 1))
 			return 0; /* nothing left to kill: the limit stands, usage will follow */
 	}
 }
@@ -576,16 +659,19 @@ int rcl_memcg_set_max(struct rcl *m, struct memcg *memcg, u64 bytes)
 bool rcl_memcg_is_valid(struct rcl *m)
 {
 	for_each_memcg (pos, m->root_memcg) {
-		s64 own = 0;
+		struct memcg *child;
+		s64 own = 0, below = 0;
 
 		if (is_root(pos))
 			continue;
-		/* Every page on a list of this group is charged to it. */
+		/* Every page on a list of this group is charged to it, and all that is below it. */
 		for (u32 n = 0; n < m->nr_nodes; n++)
 			for_each_lru (l)
 				own += pos->lruvecs[n]->stat[l];
 		own += pos->kernel_pages;
-		if (own > pos->usage || pos->usage < 0 || pos->kernel_pages < 0)
+		list_for_each (child, &pos->children, sibling)
+			below += child->usage;
+		if (pos->usage < 0 || pos->kernel_pages < 0 || own + below > pos->usage)
 			return false;
 		if (pos->usage > pos->watermark)
 			return false;

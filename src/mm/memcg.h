@@ -27,7 +27,7 @@ struct memcg {
 	u64 max;	      /* T: pages; MEMCG_MAX = none */
 	u64 failcnt;	      /* A: charges that hit max */
 	s64 kernel_pages;     /* A: pages of `usage` charged as kernel memory (this group only) */
-	s64 nr_charged_bytes; /* A: rest of a charged page that a CPU's byte stock gave back */
+	s64 nr_charged_bytes; /* A: rests of charged pages that CPUs' byte stocks gave back */
 	s64 events[NR_VM_EVENT_ITEMS]; /* A: this group only */
 	u64 oom_events, oom_kills, max_events; /* A: here only */
 	bool under_oom;	      /* an OOM kill is under way */
@@ -47,6 +47,14 @@ struct memcg *rcl_memcg_from_id(struct rcl *m, u16 id);
 struct memcg *rcl_memcg_next(struct memcg *root, struct memcg *prev);
 #define for_each_memcg(pos, root) \
 	for (struct memcg *pos = (root); pos; pos = rcl_memcg_next(root, pos))
+
+/* Is it root or below? (NULL is below nobody.) */
+static inline bool rcl_memcg_is_below(const struct memcg *memcg, const struct memcg *root)
+{
+	while (memcg && memcg != root)
+		memcg = memcg->parent;
+	return memcg;
+}
 
 /* Charge one order-0 folio to a group (NULL = running task's). 0, -ENOMEM. May reclaim and wait. */
 int rcl_memcg_charge(struct rcl *m, struct folio *f, struct memcg *memcg, gfp_t gfp);
@@ -72,13 +80,14 @@ void rcl_count_memcg_events(struct memcg *memcg, enum vm_event_item item, s64 n)
 s64 rcl_memcg_nr_swap_pages(struct rcl *m, struct memcg *memcg);
 bool rcl_memcg_swap_full(struct rcl *m, struct folio *f);
 
-/* Per-CPU: pages and bytes charged ahead for one group. */
+/* Per-CPU: pages and bytes charged ahead for one group; cpu->lock on the host. */
 struct memcg_stock {
 	struct memcg *cached;
 	u32 nr_pages;
 	struct memcg *cached_objs;
 	u32 nr_bytes;
 };
+/* Give back what a CPU (s is its stock) has ahead. */
 void rcl_drain_stock(struct rcl *m, struct memcg_stock *s);
 
 int rcl_memcg_init(struct rcl *m);
