@@ -85,6 +85,6 @@ void cli_print_options(FILE *out, const struct cli_option *options);
 FILE *cli_output_open(const char *path);
 int cli_output_close(FILE *out, const char *path);
 
-extern const struct cli_verb cli_sim, cli_gen, cli_tunables, cli_fidelity;
+extern const struct cli_verb cli_sim, cli_size, cli_gen, cli_tunables, cli_fidelity;
 
 #endif

@@ -11,7 +11,7 @@
  *
  *   known so far                           next limits
  *   nothing                                five that cut the range from the top into fifths; or
- *                                          the hints
+ *                                          where a search under another setting has looked
  *   no bad limit                           two thirds of the smallest, until the floor
  *   good and bad limit too far apart       the middle; two thirds points when all answers lie in
  *                                          one such gap, since then there are cores to spare
@@ -32,7 +32,7 @@
 #define GRID	     5
 #define EXACTNESS    128 /* parts of the top */
 #define FLOOR_PARTS  64
-#define FEWEST_DRAWN 14
+#define FEWEST_DRAWN 18
 
 static uint64_t round_down(const struct rcl_sizing *s, uint64_t bytes)
 {
@@ -69,13 +69,11 @@ void rcl_sizing_init_near(struct rcl_sizing *s, const struct rcl_sizing *near,
 {
 	rcl_sizing_init(s, near->top, near->accepted, near->nr_accepted, max_points);
 	s->want_points = 0;
-	for (unsigned int i = 0; i < near->nr_accepted; i++) {
-		struct rcl_sizing_answer a = rcl_sizing_answer(near, near->accepted[i]);
-
-		if (a.found)
-			hint(s, a.good.limit);
-		if (a.has_bad)
-			hint(s, a.bad.limit);
+	/* Down to the first limit that is bad for everybody, and one more. */
+	for (unsigned int i = 0, bad = 0; i < near->nr_points && bad < 2; i++) {
+		hint(s, near->points[i].limit);
+		bad += near->nr_accepted &&
+		       !(near->points[i].slowdown <= near->accepted[near->nr_accepted - 1]);
 	}
 	if (near->nr_points && near->points[0].limit >= s->top)
 		rcl_sizing_add(s, near->points[0].limit, near->points[0].slowdown);
@@ -196,13 +194,13 @@ static void want_answers(struct batch *b)
 /* How much there is to see between two neighbours: the change, in steps of what matters. */
 static double interest(const struct rcl_sizing *s, unsigned int i)
 {
-	double most = 4, a = s->points[i].slowdown, b = s->points[i + 1].slowdown;
+	double most = 8, a = s->points[i].slowdown, b = s->points[i + 1].slowdown;
 	double width = (double)(s->points[i].limit - s->points[i + 1].limit);
 
 	if (width <= (double)s->quantum)
 		return 0;
 	for (unsigned int k = 0; k < s->nr_accepted; k++)
-		most = fmax(most, 2 * s->accepted[k]);
+		most = fmax(most, 4 * s->accepted[k]);
 	a = fmin(fmax(a, 1), most);
 	b = fmin(fmax(b, 1), most);
 	return fabs(log(b / a)) / log(most) + width / (double)s->top;
@@ -263,7 +261,7 @@ size_t rcl_sizing_next(const struct rcl_sizing *s, uint64_t limits[RCL_SIZING_BA
 	b.max = s->max_points - s->nr_points;
 	if (b.max > RCL_SIZING_BATCH)
 		b.max = RCL_SIZING_BATCH;
-	if (s->nr_points < 2)
+	if (s->nr_hints || !s->nr_points)
 		want_first(&b);
 	if (!b.nr)
 		want_answers(&b);

@@ -31,7 +31,7 @@ struct rcl_sizing {
 	unsigned int want_points; /* a curve to look at has this many, answers or no */
 	unsigned int nr_points;
 	struct rcl_sizing_point points[RCL_SIZING_POINTS_MAX]; /* from the largest limit down */
-	uint64_t hints[2 * RCL_SIZING_ACCEPTED_MAX];
+	uint64_t hints[RCL_SIZING_POINTS_MAX];
 	unsigned int nr_hints;
 };
 
@@ -42,8 +42,9 @@ struct rcl_sizing {
 void rcl_sizing_init(struct rcl_sizing *s, uint64_t need, const double *accepted,
 		     unsigned int nr_accepted, unsigned int max_points);
 /*
- * A search for answers alone, of the same program under another setting: it starts around the
- * answers of `near`, whose point at the top it takes over, and leaves the rest of the curve out.
+ * A search for the same program under another setting. It looks first where `near` has looked, so
+ * that the two can be compared, but not far below near's answers; near's point at the top is taken
+ * over.
  */
 void rcl_sizing_init_near(struct rcl_sizing *s, const struct rcl_sizing *near,
 			  unsigned int max_points);
