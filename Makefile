@@ -8,7 +8,7 @@ DIR       = tests/fidelity
 # demo: what to run, and in how much memory
 TRACE     = demo/sqlite.trace.xz
 LIMITS    = 100%,90%,80%,70%,60%,50%,40%,35%,30%,25%,20%,15%,10%
-ACCESS_NS = 120
+ACCESS_NS = 78
 # fuzz: seconds per target
 FUZZ_SECONDS = 600
 

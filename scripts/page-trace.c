@@ -6,11 +6,12 @@
  *   qemu-x86_64 -plugin ./page-trace.so,out=FILE,window=100000 PROGRAM ARGUMENT...
  *
  * QEMU's user mode runs the program and calls the plugin at every load, store and block of
- * instructions; these are the references. Time is cut into windows of so many references, and each
- * page touched within a window makes one line, in the order of first touches: "s HEX" when anything
- * wrote to it during the window, "l HEX" when not. That is what a scan of the accessed and dirty
- * bits at the end of each window would find, and it is all that reclaim knows about a page. The
- * buffers of read and write calls, which the kernel touches on the program's behalf, count too.
+ * instructions; these are the references. Time is cut into windows of so many references. Within a
+ * window only what sets a bit in a page table is kept: the first access of a page, "l HEX" when it
+ * reads and "s HEX" when it writes, and where it reads, the first write that follows. More than the
+ * accessed and dirty bits reclaim does not know about a page; that a read comes before a write
+ * matters to faults, which map a page read-only first. The buffers of read and write calls, which
+ * the kernel touches on the program's behalf, count too.
  *
  * What is lost is the order of repeated touches inside one window. It matters only to a memory so
  * small that one window does not fit in: the summary at the end of the file says how large the
@@ -74,12 +75,7 @@ enum {
 struct slot {
 	uint64_t page;	 /* + 1; 0: empty */
 	uint64_t window; /* when it was touched last */
-	uint32_t at;	 /* its place in that window's list */
-};
-
-struct touched {
-	uint64_t page;
-	bool written;
+	bool written;	 /* in that window */
 };
 
 static struct {
@@ -88,11 +84,10 @@ static struct {
 	uint64_t recent_read[RECENT], recent_written[RECENT]; /* page */
 	struct slot *slots;
 	uint64_t mask, pages;
-	struct touched *list;
-	uint32_t nr, max, widest;
+	uint32_t touched, widest; /* pages in this window, in any */
 	uint64_t references, records;
 	uint64_t buffer; /* of the system call under way */
-} state = {.window_size = 100000, .window = 1, .mask = (1 << 16) - 1, .max = 1024};
+} state = {.window_size = 100000, .window = 1, .mask = (1 << 16) - 1};
 
 static void *must(void *p)
 {
@@ -132,10 +127,6 @@ static void note(uint64_t page, bool write)
 	state.recent_read[page % RECENT] = page;
 	if (write)
 		state.recent_written[page % RECENT] = page;
-	if (s->page && s->window == state.window) {
-		state.list[s->at].written |= write;
-		return;
-	}
 	if (!s->page) {
 		if (++state.pages * 2 > state.mask) {
 			grow();
@@ -143,13 +134,16 @@ static void note(uint64_t page, bool write)
 		}
 		s->page = page + 1;
 	}
-	if (state.nr == state.max) {
-		state.max *= 2;
-		state.list = must(realloc(state.list, state.max * sizeof(*state.list)));
+	if (s->window != state.window) {
+		s->window = state.window;
+		s->written = false;
+		state.touched++;
+	} else if (!write || s->written) {
+		return;
 	}
-	s->window = state.window;
-	s->at = state.nr;
-	state.list[state.nr++] = (struct touched){page, write};
+	s->written = write;
+	state.records++;
+	fprintf(state.out, "%c %llx\n", write ? 's' : 'l', (unsigned long long)page << PAGE_SHIFT);
 }
 
 static inline void touch(uint64_t page, bool write)
@@ -162,13 +156,9 @@ static inline void touch(uint64_t page, bool write)
 
 static void end_window(void)
 {
-	for (uint32_t i = 0; i < state.nr; i++)
-		fprintf(state.out, "%c %llx\n", state.list[i].written ? 's' : 'l',
-			(unsigned long long)state.list[i].page << PAGE_SHIFT);
-	if (state.nr > state.widest)
-		state.widest = state.nr;
-	state.records += state.nr;
-	state.nr = 0;
+	if (state.touched > state.widest)
+		state.widest = state.touched;
+	state.touched = 0;
 	state.window++;
 	state.left = state.window_size;
 	memset(state.recent_read, 0xff, sizeof(state.recent_read));
@@ -262,7 +252,6 @@ EXPORT int qemu_plugin_install(plugin_id id, const void *info, int argc, char **
 		return 1;
 	}
 	state.slots = must(calloc(state.mask + 1, sizeof(*state.slots)));
-	state.list = must(malloc(state.max * sizeof(*state.list)));
 	state.left = state.window_size;
 	memset(state.recent_read, 0xff, sizeof(state.recent_read));
 	memset(state.recent_written, 0xff, sizeof(state.recent_written));

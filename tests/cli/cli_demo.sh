@@ -3,14 +3,14 @@
 source "$(dirname "$0")/lib.sh"
 
 t=$here/../../demo/sqlite.trace.xz
-expect 0 sim "$t" --limit 100%,50%,20% --set sim.access_ns=120
+expect 0 sim "$t" --limit 100%,50%,20% --set sim.access_ns=78
 silent
-prints "2.11M accesses to 40.1M"
+prints "3.23M accesses to 40.1M"
 prints "The knee is at"
 
 # faults VARIABLE LIMIT: major faults of a run.
 faults() {
-	expect 0 sim "$t" --limit "$2" --set sim.access_ns=120 --json
+	expect 0 sim "$t" --limit "$2" --set sim.access_ns=78 --json
 	printf -v "$1" %s "$(field pgmajfault)"
 }
 faults all 100%
@@ -24,9 +24,9 @@ faults fifth 20%
 # sim.access_ns is the program's own time for each access.
 expect 0 sim "$t" --limit 100% --json
 short=$(field run_ns)
-expect 0 sim "$t" --limit 100% --set sim.access_ns=120 --json
+expect 0 sim "$t" --limit 100% --set sim.access_ns=78 --json
 long=$(field run_ns)
-extra=$((2106119 * 118)) # a memory access is 2 ns
+extra=$((3231707 * 76)) # a memory access is 2 ns
 [ $((long - short)) -ge $extra ] && [ $((long - short)) -lt $((extra + extra / 20)) ] ||
-	fail "sim.access_ns=120 makes $((long - short)) ns, $extra expected"
+	fail "sim.access_ns=78 makes $((long - short)) ns, $extra expected"
 finish
