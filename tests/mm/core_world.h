@@ -151,9 +151,11 @@ static inline void map_anon(struct core *c, u64 vpn, u64 pages)
 {
 	assert_int_equal(rcl_mmap(c->m, c->mm, vpn, pages, VM_READ | VM_WRITE, NULL, 0), 0);
 }
+/* Faults read the page they need and no more. */
 static inline void map_file(struct core *c, u64 vpn, u64 pages, u64 pgoff, u32 flags)
 {
-	assert_int_equal(rcl_mmap(c->m, c->mm, vpn, pages, flags, &c->file, pgoff), 0);
+	assert_int_equal(rcl_mmap(c->m, c->mm, vpn, pages, flags | VM_RAND_READ, &c->file, pgoff),
+			 0);
 }
 static inline int touch(struct core *c, u64 vpn, bool write)
 {
