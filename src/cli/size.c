@@ -342,6 +342,15 @@ static const struct sim_job *job_at(const struct curve *c, u64 limit)
 	return NULL;
 }
 
+static u64 wait_of(const struct sim_job *job)
+{
+	u64 sum = 0;
+
+	for (u32 i = 0; i < job->res.nr_tasks; i++)
+		sum += job->res.tasks[i].io_ns;
+	return job->res.nr_tasks ? sum / job->res.nr_tasks : 0;
+}
+
 static void fill_points(const struct sizing *s, struct rcl_report *r)
 {
 	const struct curve *c = &s->curves[0];
@@ -360,17 +369,26 @@ static void fill_points(const struct sizing *s, struct rcl_report *r)
 			.written = event(job, "nr_written"),
 			.run_ns = job->res.run_ns,
 			.stall_ns = job->res.stall_ns,
+			.wait_ns = wait_of(job),
 		};
 	}
 }
 
-static void fill_settings(const struct sizing *s, struct rcl_report *r)
+static int fill_settings(const struct sizing *s, struct rcl_report *r)
 {
 	for (unsigned int c = 0; c < s->nr_curves; c++) {
 		struct rcl_report_setting *row = &r->settings[r->nr_settings++];
 		const struct rcl_sizing *z = &s->curves[c].sizing;
 
 		row->name = s->curves[c].name;
+		row->points = calloc(z->nr_points + 1, sizeof(*row->points));
+		if (!row->points)
+			return cli_error(CLI_FAILED, "out of memory");
+		for (unsigned int i = 0; i < z->nr_points; i++) {
+			row->points[i].limit = z->points[i].limit;
+			row->points[i].slowdown = z->points[i].slowdown;
+		}
+		row->nr_points = z->nr_points;
 		for (unsigned int i = 0; i < s->nr_accepted; i++) {
 			struct rcl_sizing_answer a = rcl_sizing_answer(z, s->accepted[i]);
 			const struct rcl_report_answer *first = &r->settings[0].answers[i];
@@ -387,6 +405,7 @@ static void fill_settings(const struct sizing *s, struct rcl_report *r)
 					row->at[i] = z->points[k].slowdown;
 		}
 	}
+	return 0;
 }
 
 /* Where regions are told apart: at each answer, and just below the last. */
@@ -476,7 +495,8 @@ static int fill(const struct sizing *s, struct rcl_report *r)
 	    rcl_course_of(s->trace, COURSE_PARTS, &r->course))
 		return cli_error(CLI_FAILED, "out of memory");
 	fill_points(s, r);
-	fill_settings(s, r);
+	if (fill_settings(s, r))
+		return CLI_FAILED;
 	fill_at(r);
 	fill_regions(s, r);
 	return 0;
@@ -532,6 +552,8 @@ static int size(struct sizing *s, struct rcl_sim_request *req, u64 run_time)
 	if (!ret)
 		ret = print(s, &r);
 	rcl_course_free(&r.course);
+	for (u32 i = 0; i < r.nr_settings; i++)
+		free(r.settings[i].points);
 	free(r.points);
 	free(r.settings);
 	free(r.regions);

@@ -129,6 +129,7 @@ static void print_curve(const struct rcl_report *r, FILE *out)
 	table_column(&t, "swapped in", false);
 	table_column(&t, "out", false);
 	table_column(&t, "written", false);
+	table_column(&t, "waiting", false);
 	table_column(&t, "stalled", false);
 	table_column(&t, "run time", false);
 	table_column(&t, "slowdown", false);
@@ -142,6 +143,7 @@ static void print_curve(const struct rcl_report *r, FILE *out)
 		count_cell(&t, p->swap_in);
 		count_cell(&t, p->swap_out);
 		count_cell(&t, p->written);
+		share_cell(&t, p->wait_ns, p->run_ns);
 		share_cell(&t, p->stall_ns, p->run_ns);
 		table_cell(&t, "%s", isinf(p->slowdown) ? "-" : text_time(p->run_ns, slow));
 		table_cell(&t, "%s", text_slowdown(p->slowdown, slow));
@@ -309,6 +311,7 @@ static json_t *curve_json(const struct rcl_report *r)
 		json_object_set_new(o, "nr_written", integer(p->written));
 		json_object_set_new(o, "run_ns", integer(p->run_ns));
 		json_object_set_new(o, "stall_ns", integer(p->stall_ns));
+		json_object_set_new(o, "io_wait_ns", integer(p->wait_ns));
 		json_array_append_new(list, o);
 	}
 	return list;

@@ -21,6 +21,7 @@ struct rcl_report_point {
 	uint64_t swap_in, swap_out; /* pages */
 	uint64_t written;	    /* pages, to swap and to files */
 	uint64_t run_ns, stall_ns;
+	uint64_t wait_ns; /* for devices: what a task waited on the average */
 };
 
 /* The smallest limit for an accepted slowdown. */
@@ -38,6 +39,11 @@ struct rcl_report_setting {
 	struct rcl_report_answer answers[RCL_REPORT_ACCEPTED_MAX];
 	/* slowdown under this setting at the limit that the first setting needs; 0: not known */
 	double at[RCL_REPORT_ACCEPTED_MAX];
+	uint32_t nr_points; /* its own curve, from the largest limit down */
+	struct rcl_report_step {
+		uint64_t limit;
+		double slowdown;
+	} * points;
 };
 
 struct rcl_report_region {
