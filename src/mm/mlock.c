@@ -7,6 +7,12 @@
  * (a folio that reached the list by another way starts at 0), and reclaim puts right a folio that
  * was let go too early, since it finds the locked vma by reverse mapping.
  *
+ * A vma is locked or not; how often that was asked for is not counted. So pages are told only when
+ * their vma changes. A hole ends the request with -ENOMEM; what lies before it has changed.
+ *
+ * Reverse mapping may find a locked vma before the walk below has come to the page. The folio is
+ * isolated then, is only marked, and the walk does the counting: no mapping counts twice.
+ *
  * Locking: flags are atomic; list moves and mlock_count under lru_lock, with PG_lru as the token.
  */
 #include "mm/machine.h"
@@ -77,13 +83,15 @@ void rcl_mlock_new_folio(struct rcl *m, struct folio *f)
 	count_vm_event(m, UNEVICTABLE_PGCULLED);
 }
 
-static void clear_mlocked(struct rcl *m, struct folio *f)
+/* A folio on the unevictable list that somebody else holds isolated is stranded there for now. */
+static void clear_mlocked(struct rcl *m, struct folio *f, bool isolated)
 {
+	bool stranded = !isolated && folio_test(f, PG_unevictable);
+
 	if (!folio_test_clear(f, PG_mlocked))
 		return;
 	mod_zone_state(folio_zone(m, f), NR_MLOCK, -1);
-	count_vm_event(m, folio_test(f, PG_unevictable) ? UNEVICTABLE_PGMUNLOCKED
-							 : UNEVICTABLE_PGSTRANDED);
+	count_vm_event(m, stranded ? UNEVICTABLE_PGSTRANDED : UNEVICTABLE_PGMUNLOCKED);
 }
 
 void rcl_munlock_folio(struct rcl *m, struct folio *f)
@@ -91,7 +99,7 @@ void rcl_munlock_folio(struct rcl *m, struct folio *f)
 	struct lruvec *lv;
 
 	if (!folio_test_clear(f, PG_lru)) {
-		clear_mlocked(m, f);
+		clear_mlocked(m, f, false);
 		return;
 	}
 	lv = rcl_folio_lruvec(m, f);
@@ -102,7 +110,7 @@ void rcl_munlock_folio(struct rcl *m, struct folio *f)
 		if (f->mlock_count)
 			goto out;
 	}
-	clear_mlocked(m, f);
+	clear_mlocked(m, f, true);
 	if (folio_test(f, PG_unevictable) && rcl_folio_evictable(f)) {
 		rcl_lruvec_del_folio(lv, f);
 		folio_clear(f, PG_unevictable);
@@ -114,38 +122,60 @@ out:
 	spin_unlock(&lv->lru_lock);
 }
 
-/* Tell every page already mapped in [start, end) of one vma. */
-static void update_mapped(struct rcl *m, struct vma *vma, u64 start, u64 end, bool lock)
+/* Tell every page that the vma maps. page_table_lock keeps reclaim from freeing it meanwhile. */
+static void tell_pages(struct rcl *m, struct vma *vma, bool lock)
 {
-	rcl_lru_add_drain(m);
-	for (u64 vpn = max(start, vma->start); vpn < min(end, vma->end); vpn++) {
-		pte_t *pte = rcl_pte_fast(vma->mm, vpn);
+	struct mm *mm = vma->mm;
 
+	rcl_lru_add_drain(m);
+	for (u64 vpn = vma->start; vpn < vma->end; vpn++) {
+		pte_t *pte;
+
+		spin_lock(&mm->page_table_lock);
+		pte = rcl_pte_fast(mm, vpn);
 		if (!pte) {
 			vpn |= PTRS_PER_TABLE - 1;
-			continue;
+		} else if (pte_present(*pte) && !(*pte & PTE_ZERO)) {
+			if (lock)
+				rcl_mlock_folio(m, pfn_folio(m, pte_pfn(*pte)));
+			else
+				rcl_munlock_folio(m, pfn_folio(m, pte_pfn(*pte)));
 		}
-		if (!pte_present(*pte) || *pte & PTE_ZERO)
-			continue;
-		if (lock)
-			rcl_mlock_folio(m, pfn_folio(m, pte_pfn(*pte)));
-		else
-			rcl_munlock_folio(m, pfn_folio(m, pte_pfn(*pte)));
+		spin_unlock(&mm->page_table_lock);
 	}
+}
+
+static int change_vmas(struct rcl *m, struct mm *mm, u64 start, u64 end, bool lock)
+{
+	u32 set = lock ? VM_LOCKED : 0, clear = lock ? 0 : VM_LOCKED;
+
+	while (start < end) {
+		struct vma *vma = rcl_find_vma(mm, start);
+		u64 upto;
+		int err;
+
+		if (!vma)
+			return -ENOMEM;
+		upto = min(vma->end, end);
+		if (!(vma->flags & VM_LOCKED) == lock) {
+			err = rcl_vma_set_flags(mm, start, upto, set, clear);
+			if (err)
+				return err;
+			tell_pages(m, rcl_find_vma(mm, start), lock);
+		}
+		start = upto;
+	}
+	return 0;
 }
 
 static int set_locked(struct rcl *m, struct mm *mm, u64 start, u64 pages, bool lock)
 {
-	u64 end = start + pages;
 	int err;
 
-	if (!pages || end < start)
+	if (!pages || start + pages < start)
 		return -EINVAL;
 	mmap_write_lock(m, mm);
-	err = rcl_vma_set_flags(mm, start, end, lock ? VM_LOCKED : 0, lock ? 0 : VM_LOCKED);
-	for (u32 i = 0; !err && i < mm->nr_vmas; i++)
-		if (mm->vmas[i]->start < end && mm->vmas[i]->end > start)
-			update_mapped(m, mm->vmas[i], start, end, lock);
+	err = change_vmas(m, mm, start, start + pages, lock);
 	mmap_unlock(m, mm);
 	return err;
 }
