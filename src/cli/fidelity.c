@@ -39,6 +39,14 @@ struct workload {
 	struct workload *next;
 };
 
+/*
+ * Without a limit, what a run counts hangs on chance: on which of the few pages of ZONE_DMA are
+ * free of which kind when memory first runs out. Two boots of the real kernel differ there, and so
+ * do two starts of ours. We take the median of several that differ by a few free pages.
+ */
+#define ROUNDS_GLOBAL	 7
+#define ROUND_STEP_PAGES 5
+
 struct comparison {
 	char name[128]; /* NAME.POLICY[.SETTING] */
 	struct rcl_recording real, repeat;
@@ -46,7 +54,9 @@ struct comparison {
 	const char *skipped; /* why; NULL = run */
 	const struct rcl_trace_image *trace;
 	struct rcl_sim_request req;
-	struct rcl_sim_result res;
+	struct rcl_sim_result res; /* of the first round */
+	u32 rounds;
+	s64 (*values)[ROUNDS_GLOBAL]; /* per counter of rcl_recording_counters */
 	struct rcl_error err;
 	int ret;
 };
@@ -56,7 +66,8 @@ struct fidelity {
 	struct comparison *items;
 	size_t nr;
 	struct workload *workloads;
-	unsigned int passed, compared;
+	char *known_misses; /* text of DIR/known-misses.txt, or NULL */
+	unsigned int passed, compared, known;
 	double worst; /* largest difference as a multiple of its bound */
 	char worst_text[256];
 };
@@ -176,6 +187,29 @@ static int read_recording(struct fidelity *f, struct comparison *c)
 	return 0;
 }
 
+/* NULL when there is no such file, which is the rule. */
+static char *read_known_misses(const char *dir)
+{
+	enum {
+		MAX = 1 << 16
+	};
+	char path[1100], *text;
+	size_t n;
+
+	snprintf(path, sizeof(path), "%.1000s/known-misses.txt", dir);
+	FILE *in = fopen(path, "r");
+
+	if (!in)
+		return NULL;
+	text = malloc(MAX);
+	if (text) {
+		n = fread(text, 1, MAX - 1, in);
+		text[n] = 0;
+	}
+	fclose(in);
+	return text;
+}
+
 static int prepare(struct fidelity *f, const struct cli_args *args)
 {
 	u64 seed = 1;
@@ -183,6 +217,8 @@ static int prepare(struct fidelity *f, const struct cli_args *args)
 
 	if (!ret)
 		ret = list_recordings(f, args);
+	if (!ret)
+		f->known_misses = read_known_misses(f->dir);
 	for (size_t i = 0; i < f->nr && !ret; i++) {
 		struct comparison *c = &f->items[i];
 		struct rcl_error err;
@@ -210,18 +246,49 @@ static double percent(s64 diff, s64 real)
 	return 100.0 * (double)diff / (double)max(real < 0 ? -real : real, (s64)1000);
 }
 
-static void compare(struct fidelity *f, const struct comparison *c, const char *counter,
-		    struct table *t)
+/*
+ * DIR/known-misses.txt lists what is known to be out of bounds, a line each: RECORDING COUNTER,
+ * then why. They are reported and counted like any other, but do not make the command fail: a test
+ * can then tell a new miss from an old one.
+ */
+static bool is_known(const struct fidelity *f, const char *recording, const char *counter)
 {
+	char key[256];
+	const char *at = f->known_misses;
+	size_t n = (size_t)snprintf(key, sizeof(key), "%s %s", recording, counter);
+
+	while (at && (at = strstr(at, key))) {
+		bool line_start = at == f->known_misses || at[-1] == '\n';
+
+		if (line_start && (at[n] == ' ' || at[n] == '\n' || !at[n]))
+			return true;
+		at += n;
+	}
+	return false;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	s64 x = *(const s64 *)a, y = *(const s64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void compare(struct fidelity *f, const struct comparison *c, u32 index, struct table *t)
+{
+	const char *counter = rcl_recording_counters[index];
 	s64 real = rcl_recording_value(&c->real, counter);
-	s64 ours = rcl_recording_run_value(&c->real, &c->res, counter);
+	s64 ours = c->values[index][c->rounds / 2];
 	s64 bound = rcl_recording_bound(&c->real, c->has_repeat ? &c->repeat : NULL, counter);
 	s64 diff = ours - real, size = diff < 0 ? -diff : diff;
 	bool ok = size <= bound;
 	double times = (double)size / (double)bound;
 
+	bool known = !ok && is_known(f, c->name, counter);
+
 	f->compared++;
 	f->passed += ok;
+	f->known += known;
 	if (times > f->worst || !f->worst_text[0]) {
 		f->worst = times;
 		snprintf(f->worst_text, sizeof(f->worst_text), "%s %s %+.1f%%", c->name, counter,
@@ -233,7 +300,7 @@ static void compare(struct fidelity *f, const struct comparison *c, const char *
 	table_cell(t, "%+lld", (long long)diff);
 	table_cell(t, "%+.1f%%", percent(diff, real));
 	table_cell(t, "%lld", (long long)bound);
-	table_cell(t, "%s", ok ? "ok" : "OUT");
+	table_cell(t, "%s", ok ? "ok" : known ? "OUT (known)" : "OUT");
 }
 
 static void print_settings(const struct comparison *c, FILE *out)
@@ -246,6 +313,8 @@ static void print_settings(const struct comparison *c, FILE *out)
 		fprintf(out, "no limit, %s of memory", rcl_size_format(c->res.memory, text));
 	fprintf(out, ", swappiness %lld, page_cluster %lld", (long long)c->real.swappiness,
 		(long long)c->real.page_cluster);
+	if (c->rounds > 1)
+		fprintf(out, "; medians of %u runs", c->rounds);
 }
 
 static void print_list(FILE *out, const char *title, const struct rcl_recorded_list real[2],
@@ -253,7 +322,9 @@ static void print_list(FILE *out, const char *title, const struct rcl_recorded_l
 {
 	struct table t;
 
-	fprintf(out, "\n  %s, all counters: start and end of the recording, then ours\n", title);
+	fprintf(out,
+		"\n  %s, all counters: start and end of the recording, then ours (first run)\n",
+		title);
 	table_init(&t);
 	table_column(&t, "  counter", true);
 	table_column(&t, "start", false);
@@ -323,8 +394,8 @@ static void report_one(struct fidelity *f, const struct comparison *c, bool verb
 	table_column(&t, "", false);
 	table_column(&t, "bound", false);
 	table_column(&t, "", true);
-	for (const char *const *n = rcl_recording_counters; *n; n++)
-		compare(f, c, *n, &t);
+	for (u32 n = 0; rcl_recording_counters[n]; n++)
+		compare(f, c, n, &t);
 	table_print(&t, out);
 	table_free(&t);
 	fprintf(out, "  time: real %s, ours %s\n", text_time(c->real.time_ms * 1000000, a),
@@ -340,9 +411,37 @@ static void report_one(struct fidelity *f, const struct comparison *c, bool verb
 static void run_one(void *arg, size_t i)
 {
 	struct comparison *c = &((struct fidelity *)arg)->items[i];
+	u32 nr = 0;
 
-	if (!c->skipped)
-		c->ret = rcl_sim_run(&c->req, &c->res, &c->err);
+	if (c->skipped)
+		return;
+	while (rcl_recording_counters[nr])
+		nr++;
+	c->values = calloc(nr, sizeof(*c->values));
+	c->rounds = c->real.has_limit ? 1 : ROUNDS_GLOBAL;
+	for (u32 round = 0; round < c->rounds && !c->ret; round++) {
+		struct rcl_sim_request req = c->req;
+		struct rcl_sim_result res;
+
+		req.start.free_pages -= round * ROUND_STEP_PAGES;
+		c->ret = rcl_sim_run(&req, &res, &c->err);
+		if (c->ret)
+			break;
+		for (u32 n = 0; n < nr; n++)
+			c->values[n][round] =
+				rcl_recording_run_value(&c->real, &res, rcl_recording_counters[n]);
+		if (!round || res.outcome != RCL_SIM_COMPLETED) {
+			if (round)
+				rcl_sim_result_free(&c->res);
+			c->res = res;
+		} else {
+			rcl_sim_result_free(&res);
+		}
+		if (res.outcome != RCL_SIM_COMPLETED)
+			break;
+	}
+	for (u32 n = 0; n < nr; n++)
+		qsort(c->values[n], c->rounds, sizeof(s64), by_value);
 }
 
 static int compare_all(struct fidelity *f, const struct cli_args *args, unsigned int threads)
@@ -360,14 +459,17 @@ static int compare_all(struct fidelity *f, const struct cli_args *args, unsigned
 		f->compared, f->worst_text[0] ? f->worst_text : "none");
 	if (cli_output_close(out, path))
 		return CLI_FAILED;
-	return f->passed == f->compared ? CLI_OK : CLI_FAILED;
+	return f->passed + f->known == f->compared ? CLI_OK : CLI_FAILED;
 }
 
 static void free_all(struct fidelity *f)
 {
-	for (size_t i = 0; i < f->nr; i++)
+	for (size_t i = 0; i < f->nr; i++) {
 		rcl_sim_result_free(&f->items[i].res);
+		free(f->items[i].values);
+	}
 	free(f->items);
+	free(f->known_misses);
 	while (f->workloads) {
 		struct workload *w = f->workloads;
 
