@@ -103,10 +103,10 @@ static void print_answer(const struct rcl_report *r, FILE *out, uint32_t i)
 		return;
 	}
 	fprintf(out, "  at most %-6s %6s  %3.0f%% of what it uses; there %s", x,
-		rcl_size_format(a->limit, text), 100.0 * (double)a->limit / (double)r->need,
+		rcl_size_exact(a->limit, text), 100.0 * (double)a->limit / (double)r->need,
 		text_slowdown(a->slowdown, slow));
 	if (a->worse_limit) {
-		fprintf(out, ", with %s ", rcl_size_format(a->worse_limit, text));
+		fprintf(out, ", with %s ", rcl_size_exact(a->worse_limit, text));
 		if (isinf(a->worse_slowdown))
 			fprintf(out, "killed for want of memory\n");
 		else
@@ -136,7 +136,7 @@ static void print_curve(const struct rcl_report *r, FILE *out)
 	for (uint32_t i = 0; i < r->nr_points; i++) {
 		const struct rcl_report_point *p = &r->points[i];
 
-		table_cell(&t, "%s", rcl_size_format(p->limit, text));
+		table_cell(&t, "%s", rcl_size_exact(p->limit, text));
 		share_cell(&t, p->limit, r->need);
 		count_cell(&t, p->major_faults);
 		count_cell(&t, p->refaults);
@@ -160,9 +160,9 @@ static void answer_cell(struct table *t, const struct rcl_report_answer *a)
 	if (!a->found)
 		table_cell(t, "none");
 	else if (!a->worse_limit)
-		table_cell(t, "<= %s", rcl_size_format(a->limit, text));
+		table_cell(t, "<= %s", rcl_size_exact(a->limit, text));
 	else
-		table_cell(t, "%s", rcl_size_format(a->limit, text));
+		table_cell(t, "%s", rcl_size_exact(a->limit, text));
 }
 
 static void print_settings(const struct rcl_report *r, FILE *out)
@@ -184,7 +184,7 @@ static void print_settings(const struct rcl_report *r, FILE *out)
 		show[i] = true;
 		room--;
 		titled(&t, titles[RCL_REPORT_ACCEPTED_MAX + i], "with %s",
-		       rcl_size_format(first[i].limit, size));
+		       rcl_size_exact(first[i].limit, size));
 	}
 	for (uint32_t s = 0; s < r->nr_settings; s++) {
 		const struct rcl_report_setting *row = &r->settings[s];
@@ -212,7 +212,7 @@ static void print_regions(const struct rcl_report *r, FILE *out)
 	table_column(&t, "", true);
 	table_column(&t, "touched", false);
 	for (uint32_t k = 0; k < r->nr_at; k++)
-		titled(&t, titles[k], "with %s", rcl_size_format(r->at[k].limit, size));
+		titled(&t, titles[k], "with %s", rcl_size_exact(r->at[k].limit, size));
 	for (uint32_t i = 0; i < r->nr_regions; i++) {
 		const struct rcl_report_region *region = &r->regions[i];
 
@@ -257,7 +257,7 @@ void size_print_text(const struct rcl_report *r, FILE *out)
 		print_regions(r, out);
 	}
 	fprintf(out, "\n%u runs; limits are exact to %s.", r->nr_runs,
-		rcl_size_format(r->exact, text));
+		rcl_size_exact(r->exact, text));
 	if (!r->own_ns)
 		fputs(" The trace does not say how long the program computes\nbetween accesses, so "
 		      "slowdowns are at most what is shown; --run-time tells.",

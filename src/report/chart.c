@@ -39,18 +39,29 @@ void chart_text(FILE *out, const char *s)
 	}
 }
 
-char *chart_size(uint64_t bytes, char buf[CHART_TEXT])
+static char *with_unit(const char *text, char buf[CHART_TEXT])
 {
-	char text[RCL_SIZE_TEXT];
-	size_t len;
+	size_t len = strlen(text);
 
-	rcl_size_format(bytes, text);
-	len = strlen(text);
 	if (len && text[len - 1] >= 'A')
 		snprintf(buf, CHART_TEXT, "%.*s %ciB", (int)len - 1, text, text[len - 1]);
 	else
 		snprintf(buf, CHART_TEXT, "%s B", text);
 	return buf;
+}
+
+char *chart_size(uint64_t bytes, char buf[CHART_TEXT])
+{
+	char text[RCL_SIZE_TEXT];
+
+	return with_unit(rcl_size_format(bytes, text), buf);
+}
+
+char *chart_limit(uint64_t bytes, char buf[CHART_TEXT])
+{
+	char text[RCL_SIZE_TEXT];
+
+	return with_unit(rcl_size_exact(bytes, text), buf);
 }
 
 char *chart_count(double v, char buf[CHART_TEXT])
@@ -296,7 +307,7 @@ void chart_level(struct chart *c, double v, const char *text)
 	if (fabs(c->last_label - y) < LINE)
 		return;
 	c->last_label = y;
-	text_at(c, RIGHT, y - 4, "end", "v", text);
+	text_at(c, LEFT + 5, y - 4, "start", "v", text);
 }
 
 void chart_band(struct chart *c, double x0, double x1, const char *text)

@@ -25,7 +25,7 @@ struct chart {
 	FILE *out;
 	struct chart_axis x, y;
 	const char *id;	   /* unique on the page */
-	double last_label; /* height of the last label at the right edge */
+	double last_label; /* height of the last label at the left edge */
 };
 
 #define CHART_TEXT 32
@@ -34,6 +34,8 @@ struct chart {
 void chart_text(FILE *out, const char *s);
 /* "38.2 MiB". */
 char *chart_size(uint64_t bytes, char buf[CHART_TEXT]);
+/* The same to the last byte: limits are there to be copied. */
+char *chart_limit(uint64_t bytes, char buf[CHART_TEXT]);
 /* 12345 -> "12.3k". */
 char *chart_count(double v, char buf[CHART_TEXT]);
 
@@ -54,7 +56,7 @@ void chart_line(struct chart *c, const char *class, const double *x, const doubl
 void chart_area(struct chart *c, const char *class, const double *x, const double *y, uint32_t nr);
 /* A mark with a text that shows when pointed at. Above the top: a cross at the top. */
 void chart_dot(struct chart *c, const char *class, double x, double y, const char *text);
-/* A line across, labelled at the right unless that would cover the last such label. */
+/* A line across, labelled at the left unless that would cover the last such label. */
 void chart_level(struct chart *c, double y, const char *text);
 /* The strip from x0 to x1. */
 void chart_band(struct chart *c, double x0, double x1, const char *text);

@@ -64,7 +64,7 @@ static const char *base_name(const char *path)
 
 static void head(const struct rcl_report *r, FILE *out)
 {
-	char a[CHART_TEXT], b[CHART_TEXT], c[CHART_TEXT], d[CHART_TEXT], e[CHART_TEXT];
+	char a[CHART_TEXT], b[CHART_TEXT];
 	const char *name = strcmp(r->trace, "-") ? base_name(r->trace) : "standard input";
 
 	fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -76,13 +76,15 @@ static void head(const struct rcl_report *r, FILE *out)
 		"</title>\n<style>\n%s</style>\n</head>\n<body>\n<main>\n<h1>How much memory for ",
 		style);
 	chart_text(out, name);
-	fprintf(out,
-		"?</h1>\n<p>With memory for everything it takes %s and uses %s at most. It touches "
-		"%s, of that %s anonymous memory and %s of files, in %s accesses.</p>\n",
-		time_text(r->run_ns, a), chart_size(r->need, b),
-		chart_size((r->anon_pages + r->file_pages) * PAGE, c),
-		chart_size(r->anon_pages * PAGE, d), chart_size(r->file_pages * PAGE, e),
-		chart_count((double)r->accesses, (char[CHART_TEXT]){0}));
+	fprintf(out, "?</h1>\n<p>With memory for everything it takes %s and uses %s at most. ",
+		time_text(r->run_ns, a), chart_size(r->need, b));
+	fprintf(out, "It touches %s", chart_size((r->anon_pages + r->file_pages) * PAGE, a));
+	if (r->anon_pages && r->file_pages)
+		fprintf(out, ": %s of anonymous memory and %s of files",
+			chart_size(r->anon_pages * PAGE, a), chart_size(r->file_pages * PAGE, b));
+	else
+		fputs(r->anon_pages ? " of anonymous memory" : " of files", out);
+	fprintf(out, ", in %s accesses.</p>\n", chart_count((double)r->accesses, a));
 }
 
 static void answers(const struct rcl_report *r, FILE *out)
@@ -101,11 +103,11 @@ static void answers(const struct rcl_report *r, FILE *out)
 			continue;
 		}
 		fprintf(out, "<b>%s</b> <span class=\"s m\">%.0f%% of what it uses; %s there",
-			chart_size(a->limit, size), 100.0 * (double)a->limit / (double)r->need,
+			chart_limit(a->limit, size), 100.0 * (double)a->limit / (double)r->need,
 			slow_text(a->slowdown, slow));
 		if (a->worse_limit)
 			fprintf(out, ", %s with %s", slow_text(a->worse_slowdown, slow),
-				chart_size(a->worse_limit, size));
+				chart_limit(a->worse_limit, size));
 		fputs("</span></li>\n", out);
 	}
 	fputs("</ul>\n", out);
@@ -219,7 +221,7 @@ static void slowdown_chart(const struct rcl_report *r, FILE *out)
 				continue;
 			/* The largest limit that kills: one cross tells. */
 			snprintf(text, sizeof(text), "%s, %s: killed", set->name,
-				 chart_size(set->points[i].limit, size));
+				 chart_limit(set->points[i].limit, size));
 			snprintf(slow, sizeof(slow), "%s dot", strokes[s % STROKES]);
 			chart_dot(&c, slow, (double)set->points[i].limit, INFINITY, text);
 			break;
@@ -228,7 +230,7 @@ static void slowdown_chart(const struct rcl_report *r, FILE *out)
 	for (uint32_t i = 0; i < r->nr_points; i++) {
 		const struct rcl_report_point *p = &r->points[i];
 
-		snprintf(text, sizeof(text), "%s: %s, %s refaults", chart_size(p->limit, size),
+		snprintf(text, sizeof(text), "%s: %s, %s refaults", chart_limit(p->limit, size),
 			 slow_text(p->slowdown, slow), chart_count((double)p->refaults, count));
 		chart_dot(&c, "a dot", (double)p->limit, p->slowdown, text);
 	}
@@ -268,7 +270,7 @@ static void draw_series(struct chart *c, const struct rcl_report *r, const struc
 				chart_count(s[k].y[i], count);
 			else
 				chart_size((uint64_t)s[k].y[i], count);
-			snprintf(text, sizeof(text), "%s: %s %s", chart_size((uint64_t)x[i], size),
+			snprintf(text, sizeof(text), "%s: %s %s", chart_limit((uint64_t)x[i], size),
 				 count, s[k].name);
 			chart_dot(c, class, x[i], s[k].y[i], text);
 		}
@@ -379,7 +381,7 @@ static void course_chart(const struct rcl_report *r, FILE *out)
 {
 	double x[SERIES_MAX], set[SERIES_MAX], all[SERIES_MAX], top = PAGE;
 	uint32_t nr = r->course.nr < SERIES_MAX ? r->course.nr : SERIES_MAX;
-	char text[CHART_TEXT];
+	char text[2 * CHART_TEXT + 4], slow[CHART_TEXT], size[CHART_TEXT];
 
 	if (!nr)
 		return;
@@ -406,8 +408,11 @@ static void course_chart(const struct rcl_report *r, FILE *out)
 	for (uint32_t i = 0; i < r->nr_accepted; i++) {
 		const struct rcl_report_answer *a = &r->settings[0].answers[i];
 
-		if (a->found)
-			chart_level(&c, (double)a->limit, accepted_text(r->accepted[i], text));
+		if (!a->found)
+			continue;
+		snprintf(text, sizeof(text), "%s: %s", accepted_text(r->accepted[i], slow),
+			 chart_limit(a->limit, size));
+		chart_level(&c, (double)a->limit, text);
 	}
 	chart_line(&c, "b", x, all, nr);
 	chart_line(&c, "a", x, set, nr);
@@ -485,7 +490,7 @@ static void settings_table(const struct rcl_report *r, FILE *out)
 	for (uint32_t i = 0; i < r->nr_accepted; i++) {
 		if (!first[i].found || (i && first[i].limit == first[i - 1].limit))
 			continue;
-		snprintf(text, sizeof(text), "with %s", chart_size(first[i].limit, buf));
+		snprintf(text, sizeof(text), "with %s", chart_limit(first[i].limit, buf));
 		heading(out, text);
 	}
 	table_body(out);
@@ -498,7 +503,7 @@ static void settings_table(const struct rcl_report *r, FILE *out)
 
 			snprintf(text, sizeof(text), "%s%s",
 				 a->found && !a->worse_limit ? "\u2264 " : "",
-				 a->found ? chart_size(a->limit, buf) : "none");
+				 a->found ? chart_limit(a->limit, buf) : "none");
 			cell(out, text);
 		}
 		for (uint32_t i = 0; i < r->nr_accepted; i++) {
@@ -524,7 +529,7 @@ static void regions_table(const struct rcl_report *r, FILE *out)
 	fputs("<th scope=\"col\" class=\"left\">kind</th>", out);
 	heading(out, "touched");
 	for (uint32_t k = 0; k < r->nr_at; k++) {
-		snprintf(text, sizeof(text), "with %s (%s)", chart_size(r->at[k].limit, buf),
+		snprintf(text, sizeof(text), "with %s (%s)", chart_limit(r->at[k].limit, buf),
 			 slow_text(r->at[k].slowdown, slow));
 		heading(out, text);
 	}
@@ -581,7 +586,7 @@ static void runs_table(const struct rcl_report *r, FILE *out)
 		const struct rcl_report_point *p = &r->points[i];
 		bool killed = isinf(p->slowdown);
 
-		row_begin(out, chart_size(p->limit, buf));
+		row_begin(out, chart_limit(p->limit, buf));
 		share_cell(out, p->limit, r->need);
 		cell(out, slow_text(p->slowdown, buf));
 		cell(out, killed ? DASH : time_text(p->run_ns, buf));
@@ -635,7 +640,7 @@ static void foot(const struct rcl_report *r, FILE *out)
 	fprintf(out,
 		"files on %s. A limit is the memory.max of the program's group and covers all that "
 		"the kernel charges to it. Limits are exact to %s.",
-		r->device, chart_size(r->exact, a));
+		r->device, chart_limit(r->exact, a));
 	if (!r->own_ns)
 		fputs(" The trace does not say how long the program computes between accesses: "
 		      "slowdowns are at most what is shown.",

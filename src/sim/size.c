@@ -67,6 +67,17 @@ int rcl_size_parse(const char *text, uint64_t whole, uint64_t *bytes, struct rcl
 	return 0;
 }
 
+/* "1.50" -> "1.5", "2.00" -> "2" */
+static void drop_zeros(char *number)
+{
+	char *end = number + strlen(number) - 1;
+
+	while (*end == '0')
+		*end-- = 0;
+	if (*end == '.')
+		*end = 0;
+}
+
 char *rcl_size_format(uint64_t bytes, char buf[RCL_SIZE_TEXT])
 {
 	double v = (double)bytes;
@@ -79,15 +90,26 @@ char *rcl_size_format(uint64_t bytes, char buf[RCL_SIZE_TEXT])
 	int decimals = v == floor(v) || u < 0 ? 0 : v < 10 ? 2 : v < 100 ? 1 : 0;
 
 	snprintf(buf, RCL_SIZE_TEXT, "%.*f", decimals, v);
-	if (decimals) { /* "1.50" -> "1.5" */
-		char *end = buf + strlen(buf) - 1;
-
-		while (*end == '0')
-			*end-- = 0;
-		if (*end == '.')
-			*end = 0;
-	}
+	if (decimals)
+		drop_zeros(buf);
 	if (u >= 0)
 		strncat(buf, (char[]){units[u], 0}, 2);
+	return buf;
+}
+
+char *rcl_size_exact(uint64_t bytes, char buf[RCL_SIZE_TEXT])
+{
+	for (int u = (int)strlen(units) - 1; u >= 0; u--) {
+		uint64_t unit = 1024ull << 10 * u;
+
+		/* Up to three decimals, where they are all there is. */
+		if (bytes < unit || bytes % (unit / 8))
+			continue;
+		snprintf(buf, RCL_SIZE_TEXT, "%.3f", (double)bytes / (double)unit);
+		drop_zeros(buf);
+		strncat(buf, (char[]){units[u], 0}, 2);
+		return buf;
+	}
+	snprintf(buf, RCL_SIZE_TEXT, "%llu", (unsigned long long)bytes);
 	return buf;
 }

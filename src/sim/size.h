@@ -18,5 +18,7 @@ int rcl_size_parse(const char *text, uint64_t whole, uint64_t *bytes, struct rcl
 /* As short as is exact to three digits: "96M", "1.5G", "52.4M". Returns buf. */
 #define RCL_SIZE_TEXT 24
 char *rcl_size_format(uint64_t bytes, char buf[RCL_SIZE_TEXT]);
+/* The same, to be given to a program: reading it back gives the same bytes. "38.25M", "39172K". */
+char *rcl_size_exact(uint64_t bytes, char buf[RCL_SIZE_TEXT]);
 
 #endif
