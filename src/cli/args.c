@@ -105,6 +105,7 @@ int cli_parse(const struct cli_verb *verb, int argc, char **argv, struct cli_arg
 
 		if (!options || word[0] != '-' || !word[1]) {
 			args->operands[args->nr_operands++] = word;
+			options = options && !verb->command;
 			continue;
 		}
 		if (!strcmp(word, "--")) {

@@ -36,6 +36,7 @@ struct cli_verb {
 	const char *name;
 	const char *operands; /* as in the synopsis; "" = none */
 	unsigned int min_operands, max_operands;
+	bool command; /* the operands are a command line: what follows the first is its own */
 	const char *summary;		  /* one line */
 	const char *description;	  /* paragraphs, separated by empty lines */
 	const struct cli_option *options; /* a NULL name ends it; may be NULL */
@@ -85,6 +86,7 @@ void cli_print_options(FILE *out, const struct cli_option *options);
 FILE *cli_output_open(const char *path);
 int cli_output_close(FILE *out, const char *path);
 
-extern const struct cli_verb cli_sim, cli_size, cli_gen, cli_tunables, cli_fidelity;
+extern const struct cli_verb cli_sim, cli_size, cli_gen, cli_tunables, cli_fidelity, cli_record,
+	cli_info, cli_convert, cli_import;
 
 #endif

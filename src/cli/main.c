@@ -4,7 +4,7 @@
 #include <string.h>
 
 static const struct cli_verb *const verbs[] = {
-	&cli_sim, &cli_size, &cli_gen, &cli_tunables, &cli_fidelity, NULL,
+	&cli_record, &cli_sim, &cli_size, &cli_gen, &cli_tunables, &cli_fidelity, NULL,
 };
 
 void cli_print_help(FILE *out, const struct cli_verb *const *list)
