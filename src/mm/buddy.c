@@ -27,10 +27,10 @@
  * on its list. A free in a random place looks at buddies and list neighbours in random places, and
  * descriptors are too large to be in a cache then. A list's head is an entry of the links as well.
  *
- * The buddy does not touch descriptors. One is zero until its frame is handed out as the first of a
- * block, and from then on has zone_node, order and PG_threaded right; while its frame is free, or
- * inside a block, it is at rest: reference count 0, no flags but PG_threaded and PG_free. So a
- * machine of any size is set up without touching a descriptor at all.
+ * The buddy hardly touches descriptors. One is zero until its frame leaves the buddy as the first
+ * of a block, and from then on has zone_node, order and PG_threaded right; while its frame is free,
+ * or inside a block, it is at rest: reference count 0, no flags but PG_threaded. So a machine of
+ * any size is set up without touching a descriptor at all.
  *
  * Locking: everything here happens under zone->lock, held by the caller unless said. The functions
  * do not change NR_FREE_PAGES: the caller does, once for many blocks.
@@ -156,6 +156,7 @@ void rcl_buddy_free(struct zone *z, u64 pfn, u32 order, u32 migratetype, bool to
 	RCL_DEBUG_ASSERT(spin_is_held(&z->lock));
 	RCL_DEBUG_ASSERT(!(pfn & ((1ull << order) - 1)));
 	RCL_DEBUG_ASSERT(pfn >= z->managed_start && pfn < z->managed_start + z->managed_pages);
+	RCL_ASSERT(!z->blocks[pfn]);
 
 	for (; order < MAX_ORDER - 1; order++) {
 		u64 buddy = pfn ^ 1ull << order;
@@ -235,6 +236,10 @@ static u32 move_pageblock(struct zone *z, u64 pfn, u32 migratetype, u32 *movable
 	u64 start = pfn & ~(PAGEBLOCK_NR_PAGES - 1), end = start + PAGEBLOCK_NR_PAGES;
 	u32 moved = 0;
 
+	/* Frame 0 belongs to no zone (the first page of a PC): such a block is taken from pfn on.
+	 */
+	if (!start)
+		start = pfn;
 	*movable = 0;
 	for (pfn = start; pfn < end;) {
 		u32 order;
@@ -369,7 +374,7 @@ u64 rcl_buddy_alloc_highatomic(struct zone *z, u32 order)
  * its start on without ever standing on the lists between.
  */
 u32 rcl_buddy_alloc_bulk(struct zone *z, u32 order, u32 count, u32 migratetype, u32 alloc_flags,
-			 struct pcp_list *list)
+			 struct list_head *list)
 {
 	u32 got = 0;
 
@@ -386,8 +391,13 @@ u32 rcl_buddy_alloc_bulk(struct zone *z, u32 order, u32 count, u32 migratetype, 
 		nr = min(1u << (have - order), count - got);
 		got += nr;
 		give_back_rest(z, pfn, have, nr << order, migratetype);
-		for (; nr; nr--, pfn += 1u << order)
-			pcp_append(list, pfn);
+		for (; nr; nr--, pfn += 1u << order) {
+			struct folio *f = describe_block(z, pfn, order);
+
+			set_flags(f, z->frame_flags | BIT(PG_pcp));
+			f->migratetype = (u8)migratetype;
+			list_add_tail(&f->lru, list);
+		}
 	}
 	return got;
 }
@@ -481,22 +491,26 @@ static bool is_at_rest(const struct zone *z, u64 pfn)
 {
 	const struct folio *f = pfn_folio(z->m, pfn);
 
-	return !(f->flags & ~(z->frame_flags | BIT(PG_free))) && !f->refcount && !f->memcg;
+	return !(f->flags & ~z->frame_flags) && !f->refcount && !f->memcg;
 }
 
-static bool is_in_use(const struct zone *z, u64 pfn)
+static bool is_handed_out(const struct zone *z, u64 pfn, u64 *pcp_pages)
 {
 	const struct folio *f = pfn_folio(z->m, pfn);
 
-	return f->zone_node == z->zone_node && f->order < MAX_ORDER &&
-	       !(f->flags & (BIT(PG_reserved) | BIT(PG_free)));
+	if (f->zone_node != z->zone_node || f->order >= MAX_ORDER || f->flags & BIT(PG_reserved))
+		return false;
+	if (!(f->flags & BIT(PG_pcp)))
+		return true;
+	*pcp_pages += 1ull << f->order;
+	return !f->refcount && !f->memcg;
 }
 
 /*
  * Walk the lists, then all frames from block to block: each frame belongs to one block, free blocks
  * are as many as the lists have, none has a free buddy it could merge with.
  */
-bool rcl_buddy_is_valid(struct zone *z, const u8 *pcp_order, u64 *free_pages, u64 *pcp_pages)
+bool rcl_buddy_is_valid(struct zone *z, u64 *free_pages, u64 *pcp_pages)
 {
 	u64 end = z->managed_start + z->managed_pages, blocks[MAX_ORDER] = {0};
 
@@ -505,30 +519,24 @@ bool rcl_buddy_is_valid(struct zone *z, const u8 *pcp_order, u64 *free_pages, u6
 		if (!free_area_is_valid(z, o))
 			return false;
 	for (u64 pfn = z->managed_start; pfn < end;) {
-		u32 on_pcp = pcp_order[pfn - z->managed_start], order;
+		u32 order;
 
 		if (z->blocks[pfn]) {
 			order = block_order(z, pfn);
-			if (on_pcp || !is_at_rest(z, pfn) ||
-			    (order < PAGEBLOCK_ORDER &&
-			     is_free_block(z, pfn ^ 1ull << order, order)))
+			if (!is_at_rest(z, pfn) || (order < PAGEBLOCK_ORDER &&
+						    is_free_block(z, pfn ^ 1ull << order, order)))
 				return false;
 			blocks[order]++;
 			*free_pages += 1ull << order;
-		} else if (on_pcp) {
-			order = on_pcp - 1;
-			if (!is_at_rest(z, pfn))
-				return false;
-			*pcp_pages += 1ull << order;
 		} else {
 			order = pfn_folio(z->m, pfn)->order;
-			if (!is_in_use(z, pfn))
+			if (!is_handed_out(z, pfn, pcp_pages))
 				return false;
 		}
 		if (pfn & ((1ull << order) - 1) || pfn + (1ull << order) > end)
 			return false;
 		for (u64 inside = pfn + 1; inside < pfn + (1ull << order); inside++)
-			if (z->blocks[inside] || pcp_order[inside - z->managed_start])
+			if (z->blocks[inside])
 				return false;
 		pfn += 1ull << order;
 	}

@@ -37,7 +37,7 @@
 /* What a frame must not be when it comes back: somebody still believes to own it. */
 #define FLAGS_CHECK_AT_FREE                                                                        \
 	(BIT(PG_locked) | BIT(PG_writeback) | BIT(PG_lru) | BIT(PG_active) | BIT(PG_unevictable) | \
-	 BIT(PG_private) | BIT(PG_buddy) | BIT(PG_free) | BIT(PG_slab) | BIT(PG_table) |           \
+	 BIT(PG_private) | BIT(PG_buddy) | BIT(PG_pcp) | BIT(PG_slab) | BIT(PG_table) |            \
 	 BIT(PG_reserved))
 
 enum zone_type rcl_gfp_zone(gfp_t gfp)
@@ -171,16 +171,42 @@ static always_inline void put_cpu(struct cpu_ref ref)
 		spin_unlock(&ref.cpu->lock);
 }
 
+/*
+ * Put on a list's head and take from it, one straight after the other more often than not. The two
+ * links of f are stored one by one, since a load of one out of a store of both would be slow.
+ */
+static always_inline void push(struct folio *f, struct list_head *list)
+{
+	struct list_head *first = list->next;
+
+	__atomic_store_n(&f->lru.next, first, __ATOMIC_RELAXED);
+	__atomic_store_n(&f->lru.prev, list, __ATOMIC_RELAXED);
+	first->prev = &f->lru;
+	list->next = &f->lru;
+}
+static always_inline struct folio *pop(struct list_head *list)
+{
+	struct folio *f = list_first_entry(list, struct folio, lru);
+	struct list_head *next = f->lru.next;
+
+	RCL_DEBUG_ASSERT(f->lru.prev == list);
+	next->prev = list;
+	list->next = next;
+	return f;
+}
+
 /* Take the newest block of a list. An allocation halves what the next drain will free. */
 static always_inline struct folio *pcp_take(struct zone *z, struct cpu *cpu,
-					    struct per_cpu_pages *pcp, struct pcp_list *list,
+					    struct per_cpu_pages *pcp, struct list_head *list,
 					    u32 order)
 {
+	struct folio *f = pop(list);
+
 	if (unlikely(pcp->free_factor))
 		pcp->free_factor >>= 1;
 	pcp->count -= 1u << order;
 	cpu->events[PGALLOC_DMA + z->type] += 1 << order;
-	return pfn_folio(z->m, pcp_pop(list));
+	return f;
 }
 
 static struct folio *alloc_from_pcp(struct zone *z, u32 order, u32 migratetype, u32 alloc_flags)
@@ -188,12 +214,12 @@ static struct folio *alloc_from_pcp(struct zone *z, u32 order, u32 migratetype, 
 	struct rcl *m = z->m;
 	struct cpu_ref ref = get_cpu(m, m->plat->simulated);
 	struct per_cpu_pages *pcp = z->pcp + ref.id;
-	struct pcp_list *list = &pcp->lists[order_to_pindex(migratetype, order)];
+	struct list_head *list = &pcp->lists[order_to_pindex(migratetype, order)];
 	struct folio *f = NULL;
 
-	if (!pcp_list_len(list))
+	if (list_empty(list))
 		rcl_pcp_refill(z, pcp, list, order, migratetype, alloc_flags);
-	if (likely(pcp_list_len(list)))
+	if (likely(!list_empty(list)))
 		f = pcp_take(z, ref.cpu, pcp, list, order);
 	else
 		pcp->free_factor >>= 1;
@@ -224,7 +250,7 @@ static struct folio *alloc_from_buddy(struct zone *z, u32 order, u32 migratetype
 	ref = get_cpu(m, m->plat->simulated);
 	ref.cpu->events[PGALLOC_DMA + z->type] += 1 << order;
 	put_cpu(ref);
-	return pfn_folio(m, pfn);
+	return describe_block(z, pfn, order);
 }
 
 static inline struct folio *alloc_from_zone(struct zone *z, u32 order, u32 migratetype,
@@ -251,10 +277,8 @@ static inline struct folio *alloc_from_zone(struct zone *z, u32 order, u32 migra
 static always_inline void prepare_folio(struct zone *z, struct folio *f, u32 order)
 {
 	RCL_DEBUG_ASSERT(!f->refcount && !f->mapcount && !f->memcg);
-	/* Others may be looking at zone_node: write it once. */
-	if (unlikely(f->zone_node != z->zone_node))
-		f->zone_node = z->zone_node;
-	f->order = (u8)order;
+	RCL_DEBUG_ASSERT(f->order == order && folio_zone(z->m, f) == z);
+	(void)order;
 	set_flags(f, z->frame_flags);
 	f->mapping = NULL;
 	f->index = 0;
@@ -362,7 +386,7 @@ static always_inline struct folio *alloc_fast(struct rcl *m, struct node *nd, gf
 	u32 highest = rcl_gfp_zone(gfp);
 	struct zone *z = nd->zonelist.preferred[highest];
 	struct per_cpu_pages *pcp;
-	struct pcp_list *list;
+	struct list_head *list;
 	struct folio *f = NULL;
 	struct cpu_ref ref;
 
@@ -375,7 +399,7 @@ static always_inline struct folio *alloc_fast(struct rcl *m, struct node *nd, gf
 	ref = get_cpu(m, simulated);
 	pcp = z->pcp + ref.id;
 	list = &pcp->lists[gfp_migratetype(gfp)];
-	if (likely(pcp_list_len(list)))
+	if (likely(!list_empty(list)))
 		f = pcp_take(z, ref.cpu, pcp, list, 0);
 	put_cpu(ref);
 	if (likely(f))
@@ -467,19 +491,20 @@ static always_inline void check_free(struct zone *z, struct folio *f, u32 order)
 		RCL_ASSERT(!(flags & FLAGS_CHECK_AT_FREE));
 		clear_mlocked(z, f, order);
 	}
-	set_flags(f, z->frame_flags | BIT(PG_free));
 }
 
-static always_inline void free_to_pcp(struct zone *z, struct cpu *cpu, struct per_cpu_pages *pcp,
-				      u64 pfn, u32 type, u32 order)
+static always_inline void free_to_pcp(struct rcl *m, struct zone *z, struct cpu *cpu,
+				      struct per_cpu_pages *pcp, struct folio *f, u32 order)
 {
-	u32 high = pcp->high, pindex;
+	u32 type = pageblock_type(m, folio_pfn(m, f)), high = pcp->high, pindex;
 	bool free_high = order && order <= PAGE_ALLOC_COSTLY_ORDER && pcp->free_factor;
 
-	/* Blocks of types without a list wait among the movable ones. */
-	pindex = order_to_pindex(likely(type < MIGRATE_PCPTYPES) ? type : MIGRATE_MOVABLE, order);
 	cpu->events[PGFREE] += 1 << order;
-	pcp_push(&pcp->lists[pindex], pfn);
+	set_flags(f, z->frame_flags | BIT(PG_pcp));
+	f->migratetype = (u8)type;
+	/* Blocks of other types wait among the movable ones, to keep their type in the buddy. */
+	pindex = order_to_pindex(likely(type < MIGRATE_PCPTYPES) ? type : MIGRATE_MOVABLE, order);
+	push(f, &pcp->lists[pindex]);
 	pcp->count += 1u << order;
 
 	if (unlikely(z->reclaim_active))
@@ -495,6 +520,7 @@ static __attribute__((noinline)) void free_to_buddy(struct zone *z, struct folio
 	struct cpu_ref ref;
 
 	check_free(z, f, order);
+	set_flags(f, z->frame_flags);
 	spin_lock(&z->lock);
 	rcl_buddy_free(z, pfn, order, pageblock_type(m, pfn), false);
 	mod_zone_state(z, NR_FREE_PAGES, 1 << order);
@@ -507,12 +533,11 @@ static __attribute__((noinline)) void free_to_buddy(struct zone *z, struct folio
 static always_inline void free_block(struct rcl *m, struct folio *f, u32 order, bool simulated)
 {
 	struct zone *z = folio_zone(m, f);
-	u64 pfn = folio_pfn(m, f);
 	struct cpu_ref ref;
 
 	check_free(z, f, order);
 	ref = get_cpu(m, simulated);
-	free_to_pcp(z, ref.cpu, z->pcp + ref.id, pfn, pageblock_type(m, pfn), order);
+	free_to_pcp(m, z, ref.cpu, z->pcp + ref.id, f, order);
 	put_cpu(ref);
 }
 

@@ -89,13 +89,15 @@ void rcl_buddy_prefetch(const struct zone *z, u64 pfn, u32 step);
 /* One block: own type first, then (by alloc_flags) fallbacks. */
 u64 rcl_buddy_alloc(struct zone *z, u32 order, u32 migratetype, u32 alloc_flags);
 u64 rcl_buddy_alloc_highatomic(struct zone *z, u32 order);
-/* Up to count blocks to the tail of list, as that many single requests would get; how many. */
+/*
+ * Up to count blocks, with PG_pcp, to the tail of list, as that many single requests would get; how
+ * many. Here the descriptors are filled in.
+ */
 u32 rcl_buddy_alloc_bulk(struct zone *z, u32 order, u32 count, u32 migratetype, u32 alloc_flags,
-			 struct pcp_list *list);
+			 struct list_head *list);
 bool rcl_buddy_has_block(const struct zone *z, u32 order, u32 migratetype);
 void rcl_buddy_init_lists(struct zone *z, u32 heads);
-/* pcp_order[i]: order + 1 of the per-CPU block that starts at the zone's managed frame i, or 0. */
-bool rcl_buddy_is_valid(struct zone *z, const u8 *pcp_order, u64 *free_pages, u64 *pcp_pages);
+bool rcl_buddy_is_valid(struct zone *z, u64 *free_pages, u64 *pcp_pages);
 
 /* buddy.c: these take zone->lock. */
 void rcl_reserve_highatomic(struct zone *z, struct folio *f);
@@ -131,29 +133,26 @@ static inline void set_pageblock_type(struct rcl *m, u64 pfn, u32 migratetype)
 	__atomic_store_n(pageblock_slot(m, pfn), (u8)migratetype, __ATOMIC_RELAXED);
 }
 
-/* A flag of the allocator's own: the frame was handed back. By this a second free is told. */
+/*
+ * pcp.c. While a block is on a per-CPU list it has a flag of the allocator's own, by which a second
+ * free and a lost block are told.
+ */
 enum {
-	PG_free = 30
+	PG_pcp = 30
 };
 
-/* pcp.c */
-static inline u32 pcp_list_len(const struct pcp_list *l)
+/*
+ * A block leaves the buddy: its descriptor learns what it describes. Others may be looking at
+ * zone_node (a look-up that comes too late), so it is written once.
+ */
+static inline struct folio *describe_block(struct zone *z, u64 pfn, u32 order)
 {
-	return l->head - l->tail;
-}
-static inline void pcp_push(struct pcp_list *l, u64 pfn)
-{
-	RCL_DEBUG_ASSERT(pcp_list_len(l) <= l->mask);
-	l->ring[l->head++ & l->mask] = (u32)pfn;
-}
-static inline u64 pcp_pop(struct pcp_list *l)
-{
-	return l->ring[--l->head & l->mask];
-}
-static inline void pcp_append(struct pcp_list *l, u64 pfn)
-{
-	RCL_DEBUG_ASSERT(pcp_list_len(l) <= l->mask);
-	l->ring[--l->tail & l->mask] = (u32)pfn;
+	struct folio *f = pfn_folio(z->m, pfn);
+
+	if (unlikely(f->zone_node != z->zone_node))
+		f->zone_node = z->zone_node;
+	f->order = (u8)order;
+	return f;
 }
 static inline u32 pindex_to_order(u32 pindex)
 {
@@ -170,18 +169,14 @@ static inline u32 order_to_pindex(u32 migratetype, u32 order)
 	return MIGRATE_PCPTYPES * order + migratetype;
 }
 /* Fill an empty list from the buddy. */
-void rcl_pcp_refill(struct zone *z, struct per_cpu_pages *pcp, struct pcp_list *list, u32 order,
+void rcl_pcp_refill(struct zone *z, struct per_cpu_pages *pcp, struct list_head *list, u32 order,
 		    u32 migratetype, u32 alloc_flags);
 /* The lists are over their limit after a free of this order to list pindex: drain some. */
 void rcl_pcp_shrink(struct zone *z, struct per_cpu_pages *pcp, u32 high, u32 pindex,
 		    bool free_high);
-/*
- * Batch and limit for lists of all CPUs, from the zone's size, watermark and CPUs nearby. 0, or
- * -ENOMEM when there is no memory for longer lists: the limit is what the old ones can hold.
- */
-int rcl_pcp_set_limits(struct zone *z);
-int rcl_pcp_init(struct zone *z);
-void rcl_pcp_exit(struct zone *z);
+/* Batch and limit for lists of all CPUs, from the zone's size, watermark and CPUs nearby. */
+void rcl_pcp_set_limits(struct zone *z);
+void rcl_pcp_init(struct per_cpu_pages *pcp);
 
 /* oom.c: one kill at a time. trylock fails when somebody else is at it. */
 int rcl_oom_init(struct rcl *m);

@@ -27,11 +27,20 @@
 
 #define PCP_BATCH_SCALE_MAX 5
 #define PCP_MAX_BYTES	    (1ul << 20)
-#define PCP_MAX_BATCH	    63 /* what PCP_MAX_BYTES comes to */
 
 /* How far ahead of a drain its memory accesses are started. */
 #define AHEAD_FAR  10
 #define AHEAD_NEAR 4
+
+void rcl_pcp_init(struct per_cpu_pages *pcp)
+{
+	pcp->count = 0;
+	pcp->free_factor = 0;
+	pcp->batch = 1;
+	pcp->high = 4;
+	for (u32 i = 0; i < NR_PCP_LISTS; i++)
+		list_init(&pcp->lists[i]);
+}
 
 static u32 zone_batchsize(const struct zone *z)
 {
@@ -60,7 +69,17 @@ static u32 zone_highsize(const struct zone *z, u32 batch)
 	return (u32)max(total / cpus_near(z), (u64)batch * 4);
 }
 
-void rcl_pcp_refill(struct zone *z, struct per_cpu_pages *pcp, struct pcp_list *list, u32 order,
+void rcl_pcp_set_limits(struct zone *z)
+{
+	u32 batch = zone_batchsize(z), high = zone_highsize(z, batch);
+
+	for (u32 cpu = 0; cpu < z->m->nr_cpus; cpu++) {
+		__atomic_store_n(&z->pcp[cpu].batch, batch, __ATOMIC_RELAXED);
+		__atomic_store_n(&z->pcp[cpu].high, high, __ATOMIC_RELAXED);
+	}
+}
+
+void rcl_pcp_refill(struct zone *z, struct per_cpu_pages *pcp, struct list_head *list, u32 order,
 		    u32 migratetype, u32 alloc_flags)
 {
 	u32 batch = pcp->batch, nr;
@@ -75,40 +94,57 @@ void rcl_pcp_refill(struct zone *z, struct per_cpu_pages *pcp, struct pcp_list *
 }
 
 /*
- * Movable lists also hold blocks of types that have no list of their own (highatomic, CMA); these
- * go back to their own.
+ * A drain knows what it will free next, and where the buddy will look then: cursors that run ahead
+ * of it start these accesses. Order 0 only; higher orders are a fraction of the work.
  */
-static u32 type_of(struct zone *z, u64 pfn, u32 pindex)
-{
-	u32 type = pageblock_type(z->m, pfn);
+struct lookahead {
+	struct list_head *pos[2]; /* at the next frame for rcl_buddy_prefetch() step i */
+};
 
-	if (unlikely(type >= MIGRATE_PCPTYPES))
-		return type;
-	if (unlikely(pindex >= NR_LOWORDER_PCP_LISTS))
-		return pindex == NR_LOWORDER_PCP_LISTS ? type : MIGRATE_MOVABLE;
-	return pindex % MIGRATE_PCPTYPES;
+static void look_ahead(struct zone *z, struct lookahead *la, const struct list_head *list)
+{
+	for (u32 step = 0; step < ARRAY_SIZE(la->pos); step++) {
+		struct list_head *pos = la->pos[step];
+
+		if (pos == list)
+			continue;
+		rcl_buddy_prefetch(z, folio_pfn(z->m, list_entry(pos, struct folio, lru)), step);
+		la->pos[step] = pos->prev;
+	}
+}
+
+static struct lookahead start_lookahead(struct zone *z, struct list_head *list)
+{
+	struct lookahead la = {{list->prev, list->prev}};
+
+	for (u32 i = 0; i < AHEAD_FAR; i++) {
+		struct list_head *near = la.pos[1];
+
+		look_ahead(z, &la, list);
+		if (i < AHEAD_FAR - AHEAD_NEAR)
+			la.pos[1] = near;
+	}
+	return la;
 }
 
 /* Free blocks of one list, coldest first, until `count` frames are freed or it is empty. */
-static u32 drain_list(struct zone *z, struct pcp_list *list, u32 pindex, u32 count)
+static u32 drain_list(struct zone *z, struct list_head *list, u32 order, u32 count)
 {
-	u32 order = pindex_to_order(pindex),
-	    nr = min((count - 1) / (1u << order) + 1, pcp_list_len(list));
+	struct lookahead la = {{list, list}};
+	u32 freed = 0;
 
-	for (u32 i = 0; i < nr; i++) {
-		u64 pfn = list->ring[list->tail & list->mask];
+	if (!order)
+		la = start_lookahead(z, list);
+	do {
+		struct folio *f = list_last_entry(list, struct folio, lru);
 
-		/* Start early what will be slow. What is read past the head is of no consequence.
-		 */
-		if (!order) {
-			rcl_buddy_prefetch(z, list->ring[(list->tail + AHEAD_FAR) & list->mask], 0);
-			rcl_buddy_prefetch(z, list->ring[(list->tail + AHEAD_NEAR) & list->mask],
-					   1);
-		}
-		list->tail++;
-		rcl_buddy_free(z, pfn, order, type_of(z, pfn, pindex), false);
-	}
-	return nr << order;
+		look_ahead(z, &la, list);
+		list_del(&f->lru);
+		set_flags(f, z->frame_flags);
+		freed += 1u << order;
+		rcl_buddy_free(z, folio_pfn(z->m, f), order, f->migratetype, false);
+	} while (freed < count && !list_empty(list));
+	return freed;
 }
 
 /* Drain `count` frames (or what there is), starting with list `pindex`. */
@@ -121,102 +157,17 @@ static void drain(struct zone *z, struct per_cpu_pages *pcp, u32 count, u32 pind
 		return;
 	spin_lock(&z->lock);
 	while (freed < count) {
-		struct pcp_list *list = &pcp->lists[pindex];
+		struct list_head *list = &pcp->lists[pindex];
+		u32 order = pindex_to_order(pindex);
 
-		if (pcp_list_len(list))
-			freed += drain_list(z, list, pindex, count - freed);
+		if (!list_empty(list))
+			freed += drain_list(z, list, order, count - freed);
 		if (++pindex == NR_PCP_LISTS)
 			pindex = 0;
 	}
 	mod_zone_state(z, NR_FREE_PAGES, freed);
 	spin_unlock(&z->lock);
 	pcp->count -= freed;
-}
-
-/* Entries a ring needs: what a full list and a refill come to. */
-static u32 ring_size(u32 high, u32 order)
-{
-	u32 blocks = (high >> order) + PCP_MAX_BATCH + 2;
-
-	return 1u << (32 - __builtin_clz(blocks));
-}
-
-static size_t rings_bytes(const struct zone *z, u32 high)
-{
-	size_t entries = 0;
-
-	for (u32 i = 0; i < NR_PCP_LISTS; i++)
-		entries += ring_size(high, pindex_to_order(i));
-	return z->m->nr_cpus * entries * sizeof(u32);
-}
-
-/* Empty rings for one CPU, out of the memory at *ring. */
-static void set_rings(struct per_cpu_pages *pcp, u32 high, u32 **ring)
-{
-	for (u32 i = 0; i < NR_PCP_LISTS; i++) {
-		u32 size = ring_size(high, pindex_to_order(i));
-
-		pcp->lists[i] = (struct pcp_list){.ring = *ring, .mask = size - 1};
-		*ring += size;
-	}
-}
-
-/* Make room for lists of up to `high` frames. The lists are drained on the way. */
-static int grow_rings(struct zone *z, u32 high)
-{
-	struct rcl *m = z->m;
-	u32 *old = z->pcp_rings, *rings, old_high = z->pcp_ring_high;
-
-	if (old && high <= old_high)
-		return 0;
-	rings = m->plat->ops->reserve(m->plat, rings_bytes(z, high));
-	if (!rings)
-		return -ENOMEM;
-	z->pcp_rings = rings;
-	z->pcp_ring_high = high;
-	for (u32 cpu = 0; cpu < m->nr_cpus; cpu++) {
-		rcl_cpu_lock(m, m->cpus + cpu);
-		drain(z, &z->pcp[cpu], z->pcp[cpu].count, 0);
-		set_rings(&z->pcp[cpu], high, &rings);
-		rcl_cpu_unlock(m, m->cpus + cpu);
-	}
-	if (old)
-		m->plat->ops->release(m->plat, old, rings_bytes(z, old_high));
-	return 0;
-}
-
-int rcl_pcp_set_limits(struct zone *z)
-{
-	u32 batch = zone_batchsize(z), high = zone_highsize(z, batch);
-	int err = grow_rings(z, high);
-
-	high = min(high, z->pcp_ring_high);
-	for (u32 cpu = 0; cpu < z->m->nr_cpus; cpu++) {
-		__atomic_store_n(&z->pcp[cpu].batch, batch, __ATOMIC_RELAXED);
-		__atomic_store_n(&z->pcp[cpu].high, high, __ATOMIC_RELAXED);
-	}
-	return err;
-}
-
-static size_t pcp_bytes(const struct rcl *m)
-{
-	return m->nr_cpus * sizeof(struct per_cpu_pages);
-}
-
-int rcl_pcp_init(struct zone *z)
-{
-	z->pcp = z->m->plat->ops->reserve(z->m->plat, pcp_bytes(z->m));
-	return z->pcp ? rcl_pcp_set_limits(z) : -ENOMEM;
-}
-
-void rcl_pcp_exit(struct zone *z)
-{
-	struct platform *p = z->m->plat;
-
-	if (z->pcp_rings)
-		p->ops->release(p, z->pcp_rings, rings_bytes(z, z->pcp_ring_high));
-	if (z->pcp)
-		p->ops->release(p, z->pcp, pcp_bytes(z->m));
 }
 
 static u32 nr_pcp_free(struct per_cpu_pages *pcp, u32 high, bool free_high)

@@ -55,6 +55,11 @@ void rcl_layout_for_memory(u64 bytes, u32 nr_nodes, struct rcl_node_layout *out)
 	}
 }
 
+static size_t pcp_bytes(const struct rcl *m)
+{
+	return m->nr_cpus * sizeof(struct per_cpu_pages);
+}
+
 /* Place the zones of all nodes; returns the number of frames. */
 static u64 place_zones(struct rcl *m, const struct rcl_node_layout *layout)
 {
@@ -150,12 +155,15 @@ static void free_all(struct zone *z)
 {
 	u64 end = z->managed_start + z->managed_pages;
 
+	/* What boot code left of a pageblock goes on holding its like: what cannot be moved. */
+	if (z->managed_start % PAGEBLOCK_NR_PAGES)
+		set_pageblock_type(z->m, z->managed_start, MIGRATE_UNMOVABLE);
 	spin_lock(&z->lock);
 	for (u64 pfn = z->managed_start; pfn < end;) {
 		u32 order = min((u32)__builtin_ctzll(pfn | MAX_ORDER_NR_PAGES),
 				63 - (u32)__builtin_clzll(end - pfn));
 
-		rcl_buddy_free(z, pfn, order, MIGRATE_MOVABLE, true);
+		rcl_buddy_free(z, pfn, order, pageblock_type(z->m, pfn), true);
 		pfn += 1ull << order;
 	}
 	mod_zone_state(z, NR_FREE_PAGES, (s64)z->managed_pages);
@@ -172,18 +180,25 @@ static void reserve_frames(struct zone *z, u64 pfn, u64 end)
 	}
 }
 
-static void init_zone(struct zone *z)
+static int init_zone(struct zone *z)
 {
 	struct rcl *m = z->m;
 
 	spin_init(&z->lock, m->threaded);
 	z->frame_flags = m->threaded ? BIT(PG_threaded) : 0;
 	if (!managed_zone(z))
-		return;
+		return 0;
+
+	z->pcp = m->plat->ops->reserve(m->plat, pcp_bytes(m));
+	if (!z->pcp)
+		return -ENOMEM;
+	for (u32 cpu = 0; cpu < m->nr_cpus; cpu++)
+		rcl_pcp_init(&z->pcp[cpu]);
 
 	reserve_frames(z, z->start_pfn, z->managed_start);
 	reserve_frames(z, z->managed_start + z->managed_pages, z->start_pfn + z->spanned_pages);
 	free_all(z);
+	return 0;
 }
 
 static void add_node_zones(struct zonelist *zl, struct node *nd)
@@ -291,10 +306,9 @@ static void set_totalreserve(struct node *nd)
 	}
 }
 
-static int setup_watermarks(struct rcl *m)
+void rcl_setup_watermarks(struct rcl *m)
 {
 	u64 pages_min = min_free_kbytes(m) >> (PAGE_SHIFT - 10);
-	int err = 0;
 
 	for (u32 n = 0; n < m->nr_nodes; n++) {
 		struct node *nd = m->nodes + n;
@@ -302,18 +316,11 @@ static int setup_watermarks(struct rcl *m)
 		set_lowmem_reserve(nd);
 		for_each_zone (z, nd) {
 			set_watermarks(z, pages_min);
-			if (managed_zone(z) && rcl_pcp_set_limits(z))
-				err = -ENOMEM;
+			if (managed_zone(z))
+				rcl_pcp_set_limits(z);
 		}
 		set_totalreserve(nd);
 	}
-	return err;
-}
-
-/* A limit that there is no memory for stays what it was, which is no reason to fail. */
-void rcl_setup_watermarks(struct rcl *m)
-{
-	(void)setup_watermarks(m);
 }
 
 int rcl_page_alloc_init(struct rcl *m, const struct rcl_node_layout *layout, u32 nr_nodes)
@@ -325,10 +332,10 @@ int rcl_page_alloc_init(struct rcl *m, const struct rcl_node_layout *layout, u32
 	RCL_ASSERT(!(m->plat->simulated && m->threaded));
 	if (!nr_nodes || nr_nodes > MAX_NODES)
 		return -EINVAL;
+	m->nr_nodes = nr_nodes;
 	m->nodes = ops->reserve(m->plat, nr_nodes * sizeof(*m->nodes));
 	if (!m->nodes)
 		return -ENOMEM;
-	m->nr_nodes = nr_nodes;
 	m->nr_frames = place_zones(m, layout);
 	if (!m->totalram_pages) {
 		err = -EINVAL;
@@ -340,17 +347,14 @@ int rcl_page_alloc_init(struct rcl *m, const struct rcl_node_layout *layout, u32
 	for (u32 n = 0; n < nr_nodes; n++) {
 		m->nodes[n].kswapd_highest_zoneidx = MAX_NR_ZONES;
 		for_each_zone (z, m->nodes + n) {
-			init_zone(z);
-			err = managed_zone(z) ? rcl_pcp_init(z) : 0;
+			err = init_zone(z);
 			if (err)
 				goto fail;
 		}
 	}
 	for (u32 n = 0; n < nr_nodes; n++)
 		build_zonelists(m, m->nodes + n);
-	err = setup_watermarks(m);
-	if (err)
-		goto fail;
+	rcl_setup_watermarks(m);
 	err = rcl_oom_init(m);
 	if (err)
 		goto fail;
@@ -367,7 +371,8 @@ void rcl_page_alloc_destroy(struct rcl *m)
 	rcl_oom_exit(m);
 	for (u32 n = 0; n < m->nr_nodes; n++)
 		for_each_zone (z, m->nodes + n)
-			rcl_pcp_exit(z);
+			if (z->pcp)
+				ops->release(m->plat, z->pcp, pcp_bytes(m));
 	release_tables(m);
 	if (m->nodes)
 		ops->release(m->plat, m->nodes, m->nr_nodes * sizeof(*m->nodes));
@@ -375,51 +380,42 @@ void rcl_page_alloc_destroy(struct rcl *m)
 	m->nr_nodes = 0;
 }
 
-/* Note which blocks the CPUs' lists hold. False if a list has what it must not, or one twice. */
-static bool note_pcp_blocks(struct zone *z, u8 *pcp_order)
+/* Per-CPU lists: each block marked, of the list's order and zone; the frames add up. */
+static u64 pcp_frames(struct zone *z)
 {
+	u64 frames = 0;
+
 	for (u32 cpu = 0; cpu < z->m->nr_cpus; cpu++) {
-		const struct per_cpu_pages *pcp = &z->pcp[cpu];
-		u64 frames = 0;
+		struct per_cpu_pages *pcp = &z->pcp[cpu];
+		u64 here = 0;
 
 		for (u32 i = 0; i < NR_PCP_LISTS; i++) {
-			const struct pcp_list *l = &pcp->lists[i];
+			u32 order = pindex_to_order(i);
+			struct folio *f;
 
-			if (pcp_list_len(l) > l->mask)
-				return false;
-			for (u32 k = l->tail; k != l->head; k++) {
-				u64 at = l->ring[k & l->mask] - z->managed_start;
-
-				if (at >= z->managed_pages || pcp_order[at])
-					return false;
-				pcp_order[at] = (u8)(pindex_to_order(i) + 1);
-				frames += 1u << pindex_to_order(i);
+			list_for_each (f, &pcp->lists[i], lru) {
+				here += 1u << order;
+				if (!(f->flags & BIT(PG_pcp)) || f->order != order || f->refcount ||
+				    f->zone_node != z->zone_node || here > pcp->count)
+					return UINT64_MAX;
 			}
 		}
-		if (frames != pcp->count)
-			return false;
+		if (here != pcp->count)
+			return UINT64_MAX;
+		frames += here;
 	}
-	return true;
+	return frames;
 }
 
 static bool zone_is_valid(struct zone *z)
 {
-	struct platform *p = z->m->plat;
-	u8 *pcp_order = p->ops->reserve(p, z->managed_pages);
 	u64 free_pages, pcp_pages;
-	bool ok;
 
-	RCL_ASSERT(pcp_order);
-	ok = note_pcp_blocks(z, pcp_order) &&
-	     rcl_buddy_is_valid(z, pcp_order, &free_pages, &pcp_pages) &&
-	     (s64)free_pages == z->stat[NR_FREE_PAGES];
-	for (u32 cpu = 0; cpu < z->m->nr_cpus && ok; cpu++)
-		pcp_pages -= z->pcp[cpu].count;
-	p->ops->release(p, pcp_order, z->managed_pages);
 	for (u64 b = 0; b < z->spanned_pages; b += PAGEBLOCK_NR_PAGES)
 		if (pageblock_type(z->m, z->start_pfn + b) >= MIGRATE_TYPES)
 			return false;
-	return ok && !pcp_pages;
+	return rcl_buddy_is_valid(z, &free_pages, &pcp_pages) && pcp_pages == pcp_frames(z) &&
+	       (s64)free_pages == z->stat[NR_FREE_PAGES];
 }
 
 bool rcl_page_alloc_is_valid(struct rcl *m)

@@ -46,16 +46,9 @@ struct free_area {
 };
 
 /*
- * A list of free blocks of one order and migratetype on one CPU, by frame number: a ring of which
- * [tail, head) is in use. Blocks come and go at the head; drains take from the tail. The indices run
- * on and are masked at use.
+ * A list per migratetype for each order up to the costly one, and two for pageblock-sized blocks
+ * (others, movable). Blocks come and go at the head; drains take from the tail.
  */
-struct pcp_list {
-	u32 *ring;
-	u32 mask;
-	u32 head, tail;
-};
-/* For each order up to the costly one a list per migratetype; two for pageblocks (others, movable). */
 #define NR_LOWORDER_PCP_LISTS (MIGRATE_PCPTYPES * (PAGE_ALLOC_COSTLY_ORDER + 1))
 #define NR_PCP_LISTS	      (NR_LOWORDER_PCP_LISTS + 2)
 struct per_cpu_pages {
@@ -63,7 +56,7 @@ struct per_cpu_pages {
 	u32 high;	 /* T: drain above this */
 	u32 batch;	 /* T: refill and drain in this many */
 	u16 free_factor; /* C: how fast a drain grows */
-	struct pcp_list lists[NR_PCP_LISTS]; /* C */
+	struct list_head lists[NR_PCP_LISTS]; /* C */
 } __attribute__((aligned(64)));
 
 struct zone {
@@ -83,8 +76,6 @@ struct zone {
 	u64 nr_reserved_highatomic; /* Z: frames in MIGRATE_HIGHATOMIC pageblocks */
 	u64 lowmem_reserve[MAX_NR_ZONES]; /* T */
 	struct per_cpu_pages *pcp;	  /* one per CPU */
-	u32 *pcp_rings;			  /* T: memory of all CPUs' rings */
-	u32 pcp_ring_high;		  /* T: the largest pcp->high they are made for */
 	bool reclaim_active;		  /* K: kswapd at work, pcp->high lowered */
 	s64 stat[NR_ZONE_STAT_ITEMS];	  /* A */
 	struct spinlock lock;

@@ -156,12 +156,12 @@ static u64 take_frame(struct zone *z, u32 migratetype, u32 alloc_flags)
 }
 
 /* Take frames until the zone has this many free ones, regardless of watermarks. */
-static struct list_head *drain_zone_to(struct bare *b, struct zone *z, s64 left,
-				       struct list_head *taken, u32 migratetype)
+static struct list_head *drain_zone_to(struct zone *z, s64 left, struct list_head *taken,
+				       u32 migratetype)
 {
 	list_init(taken);
 	while (nr_free(z) > left) {
-		struct folio *f = pfn_folio(&b->m, take_frame(z, migratetype, 0));
+		struct folio *f = describe_block(z, take_frame(z, migratetype, 0), 0);
 
 		prepare_folio(z, f, 0);
 		f->refcount = 0;
@@ -419,8 +419,9 @@ static void test_bulk_is_singles(void **state)
 	(void)state;
 	for (u64 seed = 1; seed <= 40; seed++) {
 		struct bare *pair[2];
-		u32 ring[512], want, order, n;
-		struct pcp_list got = {.ring = ring, .mask = 511};
+		u32 want, order, n, i = 0;
+		struct list_head got;
+		struct folio *f;
 
 		for (u32 k = 0; k < 2; k++) {
 			struct folio *keep[1500];
@@ -438,15 +439,18 @@ static void test_bulk_is_singles(void **state)
 		}
 		want = (u32)(bare_random(&pair[0]->plat) % 400) + 1;
 		order = (u32)(bare_random(&pair[0]->plat) % 4);
+		list_init(&got);
 		spin_lock(&pair[0]->m.nodes[0].zones[1].lock);
 		spin_lock(&pair[1]->m.nodes[0].zones[1].lock);
 		n = rcl_buddy_alloc_bulk(&pair[0]->m.nodes[0].zones[1], order, want,
 					 MIGRATE_MOVABLE, 0, &got);
-		assert_int_equal(n, pcp_list_len(&got));
-		while (pcp_list_len(&got))
-			assert_int_equal(pcp_pop(&got),
+		list_for_each (f, &got, lru) {
+			assert_int_equal(folio_pfn(&pair[0]->m, f),
 					 rcl_buddy_alloc(&pair[1]->m.nodes[0].zones[1], order,
 							 MIGRATE_MOVABLE, 0));
+			i++;
+		}
+		assert_int_equal(i, n);
 		if (n < want)
 			assert_int_equal(rcl_buddy_alloc(&pair[1]->m.nodes[0].zones[1], order,
 							 MIGRATE_MOVABLE, 0),
@@ -496,7 +500,7 @@ static struct folio *one_pageblock_left(struct bare *b, struct zone *z, u32 pb, 
 	struct list_head taken;
 	struct folio *start = pfn_folio(&b->m, z->managed_start + pb * 512);
 
-	drain_zone_to(b, z, 0, &taken, MIGRATE_MOVABLE);
+	drain_zone_to(z, 0, &taken, MIGRATE_MOVABLE);
 	for (u32 i = 0; i < 512; i++) {
 		struct folio *f = start + i;
 
@@ -644,7 +648,7 @@ static void test_watermark_flags(void **state)
 	assert_true(rcl_watermark_ok(z, 0, 1000, D, ALLOC_NON_BLOCK, 1100));
 	z->nr_reserved_highatomic = 0;
 
-	drain_zone_to(b, z, 1, &taken, MIGRATE_MOVABLE);
+	drain_zone_to(z, 1, &taken, MIGRATE_MOVABLE);
 	assert_false(rcl_watermark_ok(z, 1, 0, D, 0, 1 << 20));
 	assert_true(rcl_watermark_ok(z, 0, 0, D, 0, 1 << 20));
 	assert_false(rcl_zone_watermark_ok(z, 0, 1, D, 0));
@@ -689,7 +693,7 @@ static void test_nofragment(void **state)
 	(void)state;
 
 	/* Leave Normal no whole pageblock, but plenty of small movable blocks. */
-	drain_zone_to(b, normal, 0, &taken, MIGRATE_MOVABLE);
+	drain_zone_to(normal, 0, &taken, MIGRATE_MOVABLE);
 	for (u32 i = 0; i < 30720; i++)
 		if (i % 512 < 400)
 			rcl_free_pages(&b->m, pfn_folio(&b->m, normal->managed_start + i), 0);
@@ -697,9 +701,9 @@ static void test_nofragment(void **state)
 	f = rcl_alloc_pages(&b->m, GFP_KERNEL, 0);
 	assert_ptr_equal(folio_zone(&b->m, f), dma32);
 	assert_int_equal(normal->watermark_boost, 0);
-	drain_zone_to(b, dma32, 0, &taken, MIGRATE_MOVABLE);
+	drain_zone_to(dma32, 0, &taken, MIGRATE_MOVABLE);
 	rcl_drain_all_pages(&b->m);
-	drain_zone_to(b, dma32, 0, &taken, MIGRATE_MOVABLE);
+	drain_zone_to(dma32, 0, &taken, MIGRATE_MOVABLE);
 	f = rcl_alloc_pages(&b->m, GFP_KERNEL, 0);
 	assert_ptr_equal(folio_zone(&b->m, f), normal);
 	assert_int_equal(normal->watermark_boost, 512);
@@ -731,7 +735,7 @@ static void test_reserves(void **state)
 		s64 min_pages = (s64)z->watermark[WMARK_MIN], left;
 		struct list_head taken;
 
-		drain_zone_to(b, z, min_pages + 300, &taken, MIGRATE_UNMOVABLE);
+		drain_zone_to(z, min_pages + 300, &taken, MIGRATE_UNMOVABLE);
 		z->watermark_boost = 0; /* the drain fell back */
 		z->pcp[0].batch = 1;
 		b->task.flags = cases[i].pf;
@@ -773,7 +777,7 @@ static struct bare *open_full(void)
 	for (u32 i = 0; i < ARRAY_SIZE(hook.held); i++)
 		hook.held[i] = rcl_alloc_pages(&b->m, GFP_HIGHUSER_MOVABLE, 0);
 	rcl_drain_all_pages(&b->m);
-	drain_zone_to(b, only_zone, (s64)only_zone->watermark[WMARK_MIN], &taken, MIGRATE_MOVABLE);
+	drain_zone_to(only_zone, (s64)only_zone->watermark[WMARK_MIN], &taken, MIGRATE_MOVABLE);
 	while ((f = rcl_alloc_pages(&b->m, GFP_NOWAIT | __GFP_MOVABLE | __GFP_NOWARN, 0)))
 		;
 	hook.nr_held = 0;
@@ -1092,7 +1096,7 @@ static void test_highatomic(void **state)
 	struct folio *f;
 	(void)state;
 
-	drain_zone_to(b, z, 700, &taken, MIGRATE_MOVABLE);
+	drain_zone_to(z, 700, &taken, MIGRATE_MOVABLE);
 	f = rcl_alloc_pages(&b->m, GFP_ATOMIC, 2);
 	assert_non_null(f);
 	assert_int_equal(z->nr_reserved_highatomic, 512);
@@ -1147,12 +1151,13 @@ static void test_is_valid_sees(void **state)
 	f->flags = BIT(PG_lru);
 	assert_false(rcl_page_alloc_is_valid(m));
 	f->flags = 0;
-	g->flags |= BIT(PG_free);
+	g->flags |= BIT(PG_pcp);
+	g->refcount = 0;
 	assert_false(rcl_page_alloc_is_valid(m));
 	g->flags = 0;
-	z->pcp[0].lists[0].ring[z->pcp[0].lists[0].tail & z->pcp[0].lists[0].mask]++;
+	g->order = 1;
 	assert_false(rcl_page_alloc_is_valid(m));
-	z->pcp[0].lists[0].ring[z->pcp[0].lists[0].tail & z->pcp[0].lists[0].mask]--;
+	g->order = 0;
 	assert_true(rcl_page_alloc_is_valid(m));
 	bare_close(b);
 }
