@@ -17,11 +17,14 @@
 
 #include "mm/types.h"
 
-#define RCL_NSEC_PER_SEC 1000000000ull
+#define RCL_NSEC_PER_SEC  1000000000ull
 #define RCL_NSEC_PER_MSEC 1000000ull
-#define RCL_FOREVER	 UINT64_MAX
+#define RCL_FOREVER	  UINT64_MAX
 
-enum rcl_io_op { RCL_IO_READ, RCL_IO_WRITE };
+enum rcl_io_op {
+	RCL_IO_READ,
+	RCL_IO_WRITE
+};
 
 /* One page to or from a block device. The folio is locked (read) or under writeback (write). */
 struct rcl_io {
@@ -33,22 +36,25 @@ struct rcl_io {
 };
 
 /* Kinds of CPU work, each with a cost in nanoseconds in platform->cost_ns. */
-#define RCL_WORK(X)                                                              \
-	X(WORK_ACCESS, "access", 2, "a memory access that hits a mapped page")   \
-	X(WORK_FAULT, "fault", 700, "entering and leaving a page fault")         \
-	X(WORK_ZERO, "zero", 150, "clearing a page")                             \
-	X(WORK_SYSCALL, "syscall", 300, "a read or write system call")           \
-	X(WORK_COPY, "copy", 250, "copying a page to or from a user buffer")     \
-	X(WORK_ALLOC, "alloc", 100, "allocating and charging a page")            \
-	X(WORK_SCAN, "scan", 120, "reclaim looking at one page")                 \
-	X(WORK_RMAP, "rmap", 100, "visiting one mapping of a page")              \
-	X(WORK_FREE, "free", 80, "freeing one page")                             \
-	X(WORK_IO_PAGE, "io_page", 200, "adding a page to a request, and ending its I/O") \
-	X(WORK_IO_SUBMIT, "io_submit", 1500, "submitting one request to a device") \
-	X(WORK_IO_DONE, "io_done", 1500, "handling one completed request")       \
+#define RCL_WORK(X)                                                                                \
+	X(WORK_ACCESS, "access", 2, "a memory access that hits a mapped page")                     \
+	X(WORK_FAULT, "fault", 700, "entering and leaving a page fault")                           \
+	X(WORK_ZERO, "zero", 150, "clearing a page")                                               \
+	X(WORK_SYSCALL, "syscall", 300, "a read or write system call")                             \
+	X(WORK_COPY, "copy", 250, "copying a page to or from a user buffer")                       \
+	X(WORK_ALLOC, "alloc", 100, "allocating and charging a page")                              \
+	X(WORK_SCAN, "scan", 120, "reclaim looking at one page")                                   \
+	X(WORK_SKIP, "skip", 8, "reclaim passing over a page of a zone above its reach")           \
+	X(WORK_RMAP, "rmap", 100, "visiting one mapping of a page")                                \
+	X(WORK_FREE, "free", 80, "freeing one page")                                               \
+	X(WORK_IO_PAGE, "io_page", 200, "adding a page to a request, and ending its I/O")          \
+	X(WORK_IO_SUBMIT, "io_submit", 1500, "submitting one request to a device")                 \
+	X(WORK_IO_DONE, "io_done", 1500, "handling one completed request")                         \
 	X(WORK_SWITCH, "switch", 1200, "a context switch")
 #define RCL_X(e, n, d, h) e,
-enum rcl_work { RCL_WORK(RCL_X) NR_WORK };
+enum rcl_work {
+	RCL_WORK(RCL_X) NR_WORK
+};
 #undef RCL_X
 
 struct platform_ops {
@@ -71,11 +77,12 @@ struct platform_ops {
 	/* Process what is due and let others run if it is their turn. */
 	void (*poll)(struct platform *p);
 	/*
-	 * Queue one page; it starts at once, or when the task's plug is flushed. Never fails, but may
-	 * wait for room in the device's queue: no spinlock held. Not from I/O completion.
+	 * Queue one page; it starts at once, or when the task's plug is flushed. Never fails, but
+	 * may wait for room in the device's queue: no spinlock held. Not from I/O completion.
 	 */
 	void (*submit)(struct platform *p, const struct rcl_io *io);
-	/* Between start and finish the running task's submissions gather (nests; a wait flushes). */
+	/* Between start and finish the running task's submissions gather (nests; a wait flushes).
+	 */
 	void (*plug_start)(struct platform *p);
 	void (*plug_finish)(struct platform *p);
 	/* Page data (NULL ops when pages have no content: plain simulation). */
@@ -85,7 +92,8 @@ struct platform_ops {
 	void (*page_copy)(struct platform *p, struct folio *dst, struct folio *src);
 	/* Uniform 64-bit random number from the machine's seed. */
 	u64 (*random)(struct platform *p);
-	/* Zeroed memory that may never be touched: address space only until used. NULL if refused. */
+	/* Zeroed memory that may never be touched: address space only until used. NULL if refused.
+	 */
 	void *(*reserve)(struct platform *p, size_t bytes);
 	void (*release)(struct platform *p, void *mem, size_t bytes);
 };
@@ -93,13 +101,13 @@ struct platform_ops {
 /* The part both platforms share; embedded first in the platform's own struct. */
 struct platform {
 	const struct platform_ops *ops;
-	bool simulated;	      /* virtual time: now, current and cpu below are live */
-	bool threaded;	      /* several threads run the engine: atomics and real locks */
-	bool has_data;	      /* page_* ops carry content */
-	struct rcl *m;	      /* the machine, set at open */
+	bool simulated; /* virtual time: now, current and cpu below are live */
+	bool threaded;	/* several threads run the engine: atomics and real locks */
+	bool has_data;	/* page_* ops carry content */
+	struct rcl *m;	/* the machine, set at open */
 	/* simulator only: state of the running task, read inline on hot paths */
-	u64 now;	      /* virtual time of the running CPU */
-	u64 next_event;	      /* poll when now reaches it */
+	u64 now;	/* virtual time of the running CPU */
+	u64 next_event; /* poll when now reaches it */
 	struct task *current;
 	u32 cpu;
 	u32 cost_ns[NR_WORK];

@@ -62,6 +62,7 @@ static u64 isolate_folios(u64 nr_to_scan, struct lruvec *lv, struct list_head *d
 			 __ATOMIC_RELAXED);
 	list_splice_init(&skipped, src);
 	*nr_scanned = total;
+	rcl_work_n(m, WORK_SKIP, total - scan);
 	for (u32 z = 0; z < MAX_NR_ZONES; z++)
 		if (taken[z])
 			rcl_update_lru_size(lv, lru, z, -taken[z]);

@@ -50,6 +50,7 @@ static const struct rcl_sim_costs cost_presets[] = {
 				[WORK_COPY] = 6000,
 				[WORK_ALLOC] = 5000,
 				[WORK_SCAN] = 2800,
+				[WORK_SKIP] = 170,
 				[WORK_RMAP] = 1000,
 				[WORK_FREE] = 2000,
 				[WORK_IO_PAGE] = 7000,
