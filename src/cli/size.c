@@ -298,8 +298,8 @@ static int main_curve(struct sizing *s, const struct rcl_sim_request *req)
 
 	snprintf(name, sizeof(name), "swappiness %lld", (long long)req->tunables.swappiness);
 	c = add_curve(s, req, req->swap ? name : "no swap");
-	rcl_sizing_init(&c->sizing, s->plenty.res.usage_peak, s->accepted, s->nr_accepted,
-			(unsigned int)s->max_runs);
+	rcl_sizing_init(&c->sizing, s->plenty.res.usage_peak, s->plenty.req.limit, s->accepted,
+			s->nr_accepted, (unsigned int)s->max_runs);
 	return search(s, c, 1, "sizing");
 }
 

@@ -23,6 +23,17 @@ static char *text_slowdown(double s, char buf[TEXT_MAX])
 	return buf;
 }
 
+/* Two slowdowns side by side, with as many digits as tell them apart. */
+static void text_slowdowns(double good, double bad, char a[TEXT_MAX], char b[TEXT_MAX])
+{
+	text_slowdown(good, a);
+	text_slowdown(bad, b);
+	if (strcmp(a, b) || isinf(good))
+		return;
+	snprintf(a, TEXT_MAX, "%.4fx", good);
+	snprintf(b, TEXT_MAX, "%.4fx", bad);
+}
+
 static char *text_accepted(double s, char buf[TEXT_MAX])
 {
 	snprintf(buf, TEXT_MAX, "%.6gx", s);

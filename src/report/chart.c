@@ -11,7 +11,7 @@
 #define WIDTH  480.0
 #define HEIGHT 320.0
 #define LEFT   58.0
-#define RIGHT  466.0
+#define RIGHT  452.0
 #define TOP    30.0
 #define BOTTOM 270.0
 #define LINE   15.0 /* height of a line of text */
@@ -158,7 +158,7 @@ static void x_tick(struct chart *c, double v, const char *text)
 	double x = at_x(c, v);
 
 	fprintf(c->out, "<path class=\"tick\" d=\"M%.1f %.0fv5\"/>\n", x, BOTTOM);
-	text_at(c, x, BOTTOM + 5 + LINE, x > RIGHT - 16 ? "end" : "middle", "n", text);
+	text_at(c, x, BOTTOM + 5 + LINE, "middle", "n", text);
 }
 
 static void y_tick(struct chart *c, double v, const char *text)

@@ -49,6 +49,17 @@ static char *slow_text(double s, char buf[CHART_TEXT])
 	return buf;
 }
 
+/* Two slowdowns side by side, with as many digits as tell them apart. */
+static void slow_texts(double good, double bad, char a[CHART_TEXT], char b[CHART_TEXT])
+{
+	slow_text(good, a);
+	slow_text(bad, b);
+	if (strcmp(a, b) || isinf(good))
+		return;
+	snprintf(a, CHART_TEXT, "%.4f" TIMES, good);
+	snprintf(b, CHART_TEXT, "%.4f" TIMES, bad);
+}
+
 static char *accepted_text(double s, char buf[CHART_TEXT])
 {
 	snprintf(buf, CHART_TEXT, "%.6g" TIMES, s);
@@ -430,12 +441,14 @@ static void course_chart(const struct rcl_report *r, FILE *out)
 
 /* ---- Tables -------------------------------------------------------------------------------- */
 
-static void table_begin(FILE *out, const char *caption)
+/* The caption stands outside: a table may be wider than a phone, and scrolls. */
+static void table_begin(FILE *out, const char *id, const char *caption)
 {
 	fprintf(out,
-		"<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"table\">\n"
-		"<table>\n<caption>%s</caption>\n<thead><tr>",
-		caption);
+		"<p class=\"s m\" id=\"%s\">%s</p>\n<div class=\"scroll\" tabindex=\"0\" "
+		"role=\"region\" aria-labelledby=\"%s\">\n<table aria-labelledby=\"%s\">\n"
+		"<thead><tr>",
+		id, caption, id, id);
 }
 
 static void heading(FILE *out, const char *text)
@@ -482,8 +495,9 @@ static void settings_table(const struct rcl_report *r, FILE *out)
 	if (r->nr_settings < 2)
 		return;
 	fputs("<h2>Other settings</h2>\n", out);
-	table_begin(out, "The smallest limit for each slowdown, and how slow the program is under "
-			 "the limits found with the first setting.");
+	table_begin(out, "settings",
+		    "The smallest limit for each slowdown, and how slow the program is under "
+		    "the limits found with the first setting.");
 	heading(out, "setting");
 	for (uint32_t i = 0; i < r->nr_accepted; i++)
 		heading(out, accepted_text(r->accepted[i], buf));
@@ -523,8 +537,9 @@ static void regions_table(const struct rcl_report *r, FILE *out)
 	if (!r->nr_at)
 		return;
 	fputs("<h2>Whose pages came back</h2>\n", out);
-	table_begin(out, "Refaults by what the pages belong to, under each of the limits found and "
-			 "just below the last.");
+	table_begin(out, "regions",
+		    "Refaults by what the pages belong to, under each of the limits found and "
+		    "just below the last.");
 	heading(out, "region");
 	fputs("<th scope=\"col\" class=\"left\">kind</th>", out);
 	heading(out, "touched");
@@ -577,8 +592,9 @@ static void runs_table(const struct rcl_report *r, FILE *out)
 	char buf[CHART_TEXT];
 
 	fputs("<h2>The runs</h2>\n", out);
-	table_begin(out, "Counts are pages. Waiting: share of the run on devices. Stalled: share "
-			 "in which the kernel counts memory pressure (PSI).");
+	table_begin(out, "runs",
+		    "Counts are pages. Waiting: share of the run on devices. Stalled: share "
+		    "in which the kernel counts memory pressure (PSI).");
 	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
 		heading(out, columns[i]);
 	table_body(out);
@@ -607,7 +623,7 @@ static void course_table(const struct rcl_report *r, FILE *out)
 	char text[CHART_TEXT];
 
 	fputs("<details>\n<summary>Footprint and working set in numbers</summary>\n", out);
-	table_begin(out, "Memory touched, at every tenth of the run.");
+	table_begin(out, "tenths", "Memory touched, at every tenth of the run.");
 	heading(out, "up to");
 	heading(out, "touched so far");
 	heading(out, "just then");

@@ -54,15 +54,16 @@ static const char style[] =
 	"th{font-weight:600;color:var(--muted);vertical-align:bottom}\n"
 	"th:first-child,td:first-child,.left{text-align:left!important}\n"
 	"tbody th{color:var(--text)}\n"
-	"caption{text-align:left;padding-bottom:.4rem;color:var(--muted)}\n"
 	"summary{cursor:pointer;color:var(--muted);margin-top:1rem}\n"
 	"footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:.8rem}\n"
 	"@media (max-width:30rem){body{padding:1.2rem .9rem 2rem}figure{padding:.7rem .5rem}"
 	"svg{font-size:15px}}\n"
 	"@media print{:root{color-scheme:light;--bg:#fff;--card:#fff;--text:#000;--muted:#444;"
 	"--line:#ccc;--a:#1f63b5;--b:#b8500f;--c:#2a7a4b;--d:#7b47a8;--e:#0d7d86}"
-	"body{padding:0;max-width:none;font-size:11pt}"
-	".charts{grid-template-columns:1fr 1fr}h2,table,tr{break-inside:avoid}h2{break-after:avoid}"
-	".scroll{overflow:visible}table{font-size:9pt}ul.answers{gap:.5rem}}\n";
+	"body{padding:0;max-width:none;font-size:9.5pt}h2{margin:1.2rem 0 .4rem}"
+	".charts{grid-template-columns:1fr 1fr;gap:.6rem}figure{padding:.5rem .7rem}"
+	"tr{break-inside:avoid}h2,p.s{break-after:avoid}.scroll{overflow:visible}"
+	"table{font-size:8pt}th,td{padding:.15rem .6rem .15rem 0}"
+	"ul.answers{gap:.5rem;margin:.7rem 0}ul.answers li{padding:.5rem .7rem}}\n";
 
 #endif

@@ -2,17 +2,19 @@
 /*
  * The search for limits worth looking at.
  *
- * The slowdown of a program over its memory limit is 1 above what it needs, and rises as the limit
- * falls; mostly. It may have cliffs (a loop over more than there is memory for), plains, and small
- * dents where less memory happens to do better. So nothing is interpolated: the answer for an
- * accepted slowdown is a pair of limits that were both run, a good and a bad one, next to each
- * other, and everything above the good one that was run was good as well. A dent below the bad one
- * does not count: who sets a limit wants it to hold with a little more memory too.
+ * The slowdown of a program over its memory limit is 1 above what it uses, and rises as the limit
+ * falls; mostly. Programs that write files may want more than they use, since what may be dirty is
+ * a share of the limit. The curve may have cliffs (a loop over more than there is memory for),
+ * plains, and small dents where less memory happens to do better. So nothing is interpolated: the
+ * answer for an accepted slowdown is a pair of limits that were both run, a good and a bad one,
+ * next to each other, and everything above the good one that was run was good as well. A dent below
+ * the bad one does not count: who sets a limit wants it to hold with a little more memory too.
  *
  *   known so far                           next limits
  *   nothing                                five that cut the range from the top into fifths; or
  *                                          where a search under another setting has looked
  *   no bad limit                           two thirds of the smallest, until the floor
+ *   no good limit                          half as much again as the largest, until the ceiling
  *   good and bad limit too far apart       the middle; two thirds points when all answers lie in
  *                                          one such gap, since then there are cores to spare
  *   answers exact, too few points to draw  the middle of the gaps over which the curve changes most
@@ -39,7 +41,7 @@ static uint64_t round_down(const struct rcl_sizing *s, uint64_t bytes)
 	return bytes / s->quantum * s->quantum;
 }
 
-void rcl_sizing_init(struct rcl_sizing *s, uint64_t need, const double *accepted,
+void rcl_sizing_init(struct rcl_sizing *s, uint64_t need, uint64_t most, const double *accepted,
 		     unsigned int nr_accepted, unsigned int max_points)
 {
 	memset(s, 0, sizeof(*s));
@@ -50,6 +52,9 @@ void rcl_sizing_init(struct rcl_sizing *s, uint64_t need, const double *accepted
 	s->floor = round_down(s, s->top / FLOOR_PARTS);
 	if (!s->floor)
 		s->floor = s->quantum;
+	s->ceiling = round_down(s, most);
+	if (s->ceiling < s->top)
+		s->ceiling = s->top;
 	if (nr_accepted > RCL_SIZING_ACCEPTED_MAX)
 		nr_accepted = RCL_SIZING_ACCEPTED_MAX;
 	memcpy(s->accepted, accepted, nr_accepted * sizeof(*accepted));
@@ -67,7 +72,7 @@ static void hint(struct rcl_sizing *s, uint64_t limit)
 void rcl_sizing_init_near(struct rcl_sizing *s, const struct rcl_sizing *near,
 			  unsigned int max_points)
 {
-	rcl_sizing_init(s, near->top, near->accepted, near->nr_accepted, max_points);
+	rcl_sizing_init(s, near->top, near->ceiling, near->accepted, near->nr_accepted, max_points);
 	s->want_points = 0;
 	/* Down to the first limit that is bad for everybody, and one more. */
 	for (unsigned int i = 0, bad = 0; i < near->nr_points && bad < 2; i++) {
@@ -121,7 +126,7 @@ static void want(struct batch *b, uint64_t limit)
 {
 	const struct rcl_sizing *s = b->s;
 
-	if (b->nr == b->max || limit < s->floor || limit > s->top)
+	if (b->nr == b->max || limit < s->floor || limit > s->ceiling)
 		return;
 	for (size_t i = 0; i < b->nr; i++)
 		if (b->limits[i] == limit)
@@ -186,6 +191,15 @@ static void want_answers(struct batch *b)
 			uint64_t next = round_down(s, a.good.limit / 3 * 2);
 
 			want(b, next > s->floor ? next : s->floor);
+			break;
+		}
+	}
+	/* Nothing good yet for somebody: further up. */
+	for (unsigned int i = 0; i < s->nr_accepted && s->nr_points; i++) {
+		if (!rcl_sizing_answer(s, s->accepted[i]).found) {
+			uint64_t next = round_down(s, s->points[0].limit / 2 * 3);
+
+			want(b, next < s->ceiling ? next : s->ceiling);
 			break;
 		}
 	}
@@ -275,7 +289,7 @@ size_t rcl_sizing_next(const struct rcl_sizing *s, uint64_t limits[RCL_SIZING_BA
 bool rcl_sizing_is_valid(const struct rcl_sizing *s)
 {
 	if (!s->quantum || s->top % s->quantum || s->floor % s->quantum || s->floor > s->top ||
-	    s->nr_points > RCL_SIZING_POINTS_MAX)
+	    s->ceiling < s->top || s->nr_points > RCL_SIZING_POINTS_MAX)
 		return false;
 	for (unsigned int i = 0; i < s->nr_points; i++)
 		if ((i && s->points[i].limit >= s->points[i - 1].limit) ||

@@ -22,9 +22,10 @@ struct rcl_sizing_point {
 };
 
 struct rcl_sizing {
-	uint64_t top;	  /* the program never feels a limit of this or more */
+	uint64_t top;	  /* what the program uses at most */
 	uint64_t quantum; /* limits are multiples of it; answers are exact to it */
 	uint64_t floor;	  /* nothing below is tried */
+	uint64_t ceiling; /* nor above */
 	double accepted[RCL_SIZING_ACCEPTED_MAX];
 	unsigned int nr_accepted;
 	unsigned int max_points;
@@ -36,10 +37,11 @@ struct rcl_sizing {
 };
 
 /*
- * A search from `need` bytes, what the program uses when nothing limits it, downwards. At most
- * RCL_SIZING_ACCEPTED_MAX slowdowns; max_points is the most runs it may ask for.
+ * A search from `need` bytes, what the program uses at most when nothing limits it, downwards; and
+ * upwards to `most` where that is not enough, since some limits (of dirty memory) are shares of the
+ * group's. At most RCL_SIZING_ACCEPTED_MAX slowdowns; max_points is the most runs it may ask for.
  */
-void rcl_sizing_init(struct rcl_sizing *s, uint64_t need, const double *accepted,
+void rcl_sizing_init(struct rcl_sizing *s, uint64_t need, uint64_t most, const double *accepted,
 		     unsigned int nr_accepted, unsigned int max_points);
 /*
  * A search for the same program under another setting. It looks first where `near` has looked, so
