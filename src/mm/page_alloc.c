@@ -366,15 +366,6 @@ static bool inject_failure(struct rcl *m, gfp_t gfp)
 	return m->plat->ops->random(m->plat) % 1000000 < (u64)m->tun.fail_alloc;
 }
 
-static void zero_block(struct rcl *m, struct folio *f, u32 order)
-{
-	rcl_work_n(m, WORK_ZERO, 1ull << order);
-	if (!m->plat->has_data)
-		return;
-	for (u32 i = 0; i < 1u << order; i++)
-		m->plat->ops->page_zero(m->plat, f + i);
-}
-
 /*
  * What nearly every request comes to: order 0, the preferred zone above its low watermark, a frame
  * on the CPU's list. This is rcl_get_page_from_freelist() with all that cannot matter then left
@@ -390,7 +381,7 @@ static always_inline struct folio *alloc_fast(struct rcl *m, struct node *nd, gf
 	struct folio *f = NULL;
 	struct cpu_ref ref;
 
-	if (unlikely(gfp & (__GFP_WRITE | __GFP_THISNODE | __GFP_ZERO) || m->tun.fail_alloc || !z))
+	if (unlikely(gfp & (__GFP_WRITE | __GFP_THISNODE) || m->tun.fail_alloc || !z))
 		return NULL;
 	if (unlikely(shared_read(&z->stat[NR_FREE_PAGES]) - (s64)z->nr_reserved_highatomic <=
 		     (s64)(wmark_pages(z, WMARK_LOW) + z->lowmem_reserve[highest])))
@@ -436,8 +427,6 @@ static __attribute__((noinline)) struct folio *alloc_general(struct rcl *m, stru
 		ac.spread_dirty = false;
 		f = rcl_alloc_pages_slow(&ac, gfp, order);
 	}
-	if (f && gfp & __GFP_ZERO)
-		zero_block(m, f, order);
 	return f;
 }
 

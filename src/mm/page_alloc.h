@@ -14,7 +14,8 @@
  * A block of 2^order frames, reference count 1 on the first, not charged to any memcg, flags clear
  * but for PG_threaded. NULL when out of memory (never with __GFP_NOFAIL and
  * __GFP_DIRECT_RECLAIM). Takes the running task's node first. Only the descriptor of the first
- * frame is valid; nobody may look at the others.
+ * frame is valid; nobody may look at the others. Contents, and the time it takes to allocate and
+ * clear them (WORK_ALLOC, WORK_ZERO), are the caller's: __GFP_ZERO changes nothing here.
  */
 struct folio *rcl_alloc_pages(struct rcl *m, gfp_t gfp, u32 order);
 struct folio *rcl_alloc_pages_node(struct rcl *m, u32 node, gfp_t gfp, u32 order);
