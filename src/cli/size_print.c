@@ -106,24 +106,35 @@ static void print_course(const struct rcl_report *r, FILE *out)
 static void print_answer(const struct rcl_report *r, FILE *out, uint32_t i)
 {
 	const struct rcl_report_answer *a = &r->settings[0].answers[i];
-	char x[TEXT_MAX], text[RCL_SIZE_TEXT], slow[TEXT_MAX];
+	char x[TEXT_MAX], text[RCL_SIZE_TEXT], slow[TEXT_MAX], worse[TEXT_MAX];
 
 	text_accepted(r->accepted[i], x);
 	if (!a->found) {
 		fprintf(out, "  at most %-6s no limit is enough\n", x);
 		return;
 	}
-	fprintf(out, "  at most %-6s %6s  %3.0f%% of what it uses; there %s", x,
-		rcl_size_exact(a->limit, text), 100.0 * (double)a->limit / (double)r->need,
-		text_slowdown(a->slowdown, slow));
-	if (a->worse_limit) {
-		fprintf(out, ", with %s ", rcl_size_exact(a->worse_limit, text));
-		if (isinf(a->worse_slowdown))
-			fprintf(out, "killed for want of memory\n");
-		else
-			fprintf(out, "%s\n", text_slowdown(a->worse_slowdown, slow));
-	} else {
-		fprintf(out, "; less was not tried\n");
+	text_slowdowns(a->slowdown, a->worse_slowdown, slow, worse);
+	fprintf(out, "  at most %-6s %8s  %3.0f%% of what it uses; there %s", x,
+		rcl_size_exact(a->limit, text), 100.0 * (double)a->limit / (double)r->need, slow);
+	if (!a->worse_limit)
+		fputs("; less was not tried", out);
+	else if (isinf(a->worse_slowdown))
+		fprintf(out, ", with %s killed", rcl_size_exact(a->worse_limit, text));
+	else
+		fprintf(out, ", with %s %s", rcl_size_exact(a->worse_limit, text), worse);
+	fputs(a->limit > r->need + r->exact ? " (1)\n" : "\n", out);
+}
+
+/* Why an answer may be more than the program uses. */
+static void print_note(const struct rcl_report *r, FILE *out)
+{
+	for (uint32_t i = 0; i < r->nr_accepted; i++) {
+		if (r->settings[0].answers[i].limit <= r->need + r->exact)
+			continue;
+		fputs("(1) More than it uses: how much may be dirty before writers are held up is "
+		      "a share of\n    the limit (vm.dirty_ratio).\n",
+		      out);
+		return;
 	}
 }
 
@@ -259,6 +270,7 @@ void size_print_text(const struct rcl_report *r, FILE *out)
 	fprintf(out, "Smallest limit for a slowdown of\n");
 	for (uint32_t i = 0; i < r->nr_accepted; i++)
 		print_answer(r, out, i);
+	print_note(r, out);
 	fputc('\n', out);
 	print_curve(r, out);
 	fputc('\n', out);

@@ -100,7 +100,7 @@ static void head(const struct rcl_report *r, FILE *out)
 
 static void answers(const struct rcl_report *r, FILE *out)
 {
-	char x[CHART_TEXT], size[CHART_TEXT], slow[CHART_TEXT];
+	char x[CHART_TEXT], size[CHART_TEXT], slow[CHART_TEXT], worse[CHART_TEXT];
 
 	fputs("<ul class=\"answers\" aria-label=\"The smallest limits\">\n", out);
 	for (uint32_t i = 0; i < r->nr_accepted; i++) {
@@ -113,12 +113,15 @@ static void answers(const struct rcl_report *r, FILE *out)
 			      out);
 			continue;
 		}
+		slow_texts(a->slowdown, a->worse_slowdown, slow, worse);
 		fprintf(out, "<b>%s</b> <span class=\"s m\">%.0f%% of what it uses; %s there",
 			chart_limit(a->limit, size), 100.0 * (double)a->limit / (double)r->need,
-			slow_text(a->slowdown, slow));
+			slow);
 		if (a->worse_limit)
-			fprintf(out, ", %s with %s", slow_text(a->worse_slowdown, slow),
-				chart_limit(a->worse_limit, size));
+			fprintf(out, ", %s with %s", worse, chart_limit(a->worse_limit, size));
+		if (a->limit > r->need + r->exact)
+			fputs(". More than it uses: what may be dirty is a share of the limit",
+			      out);
 		fputs("</span></li>\n", out);
 	}
 	fputs("</ul>\n", out);
