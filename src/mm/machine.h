@@ -111,6 +111,30 @@ static inline void cpu_unlock(struct rcl *m, struct cpu *cpu)
 	if (unlikely(m->threaded))
 		spin_unlock(&cpu->lock);
 }
+/*
+ * The running task's own flags. Others may set PF_KILLED at the same time, so on the host these are
+ * atomic. task_test_set() tells what was there before.
+ */
+static inline bool task_test_set(struct rcl *m, u32 flag)
+{
+	struct task *t = rcl_current(m);
+	u32 old = t->flags;
+
+	if (likely(!m->threaded))
+		t->flags = old | flag;
+	else
+		old = __atomic_fetch_or(&t->flags, flag, __ATOMIC_RELAXED);
+	return old & flag;
+}
+static inline void task_clear(struct rcl *m, u32 flag)
+{
+	struct task *t = rcl_current(m);
+
+	if (likely(!m->threaded))
+		t->flags &= ~flag;
+	else
+		__atomic_fetch_and(&t->flags, ~flag, __ATOMIC_RELAXED);
+}
 static inline bool rcl_is_kswapd(struct rcl *m)
 {
 	return rcl_current(m)->flags & PF_KSWAPD;

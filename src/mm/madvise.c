@@ -12,6 +12,12 @@
  *   WILLNEED     file pages are read ahead; swapped pages are read into the swap cache
  *   RANDOM, SEQUENTIAL, NORMAL   how faults read ahead, and whether accesses count
  *
+ * Advice about a range with holes is followed where there is memory, and told to be wrong
+ * (-ENOMEM). All of it runs under a plug, so that what is read or written goes out in few requests.
+ *
+ * A zapped page must not live on, charged, because a batch of this CPU holds it: batches are drained
+ * before, and after, since marking pages accessed fills them again.
+ *
  * Locking: zap takes page_table_lock page by page, since dropping a page may take other locks.
  */
 #include "mm/machine.h"
@@ -31,7 +37,8 @@ static void zap_page(struct rcl *m, struct vma *vma, pte_t old)
 			rcl_folio_mark_accessed(m, f);
 	}
 	rcl_folio_remove_rmap(m, f, vma);
-	/* The last mapping of an anonymous page that reclaim has not taken: its slot goes with it. */
+	/* The last mapping of an anonymous page that reclaim has not taken: its slot goes with it.
+	 */
 	if (folio_is_anon(f) && folio_test(f, PG_swapcache) && folio_trylock(f)) {
 		rcl_folio_free_swap(m, f);
 		folio_unlock(m, f);
@@ -43,6 +50,7 @@ void rcl_zap_range(struct rcl *m, struct vma *vma, u64 start, u64 end)
 {
 	struct mm *mm = vma->mm;
 
+	rcl_lru_add_drain(m);
 	for (u64 vpn = start; vpn < end; vpn++) {
 		pte_t *pte, old;
 
@@ -63,6 +71,7 @@ void rcl_zap_range(struct rcl *m, struct vma *vma, u64 start, u64 end)
 			zap_page(m, vma, old);
 		}
 	}
+	rcl_lru_add_drain(m);
 }
 
 /* Make one page lazyfree. Shared, locked or pinned pages are left alone. */
@@ -108,32 +117,32 @@ static void free_lazily(struct rcl *m, struct vma *vma, u64 vpn)
 	folio_put(m, f);
 }
 
-/* COLD and PAGEOUT; the latter collects isolated pages on `pageout`. */
+/*
+ * COLD and PAGEOUT; the latter collects isolated pages on `pageout`, oldest last. Pages that others
+ * use too, or that somebody else is moving, are left alone.
+ */
 static void make_cold(struct rcl *m, struct vma *vma, u64 vpn, struct list_head *pageout)
 {
 	struct mm *mm = vma->mm;
-	struct folio *f;
+	struct folio *f = NULL;
 	pte_t *pte;
 
 	spin_lock(&mm->page_table_lock);
 	pte = rcl_pte_fast(mm, vpn);
-	if (!pte || !pte_present(*pte) || *pte & PTE_ZERO) {
+	if (pte && pte_present(*pte) && !(*pte & PTE_ZERO))
+		f = pfn_folio(m, pte_pfn(*pte));
+	if (!f || !folio_test(f, PG_lru) || f->mapcount != 1) {
 		spin_unlock(&mm->page_table_lock);
 		return;
 	}
-	f = pfn_folio(m, pte_pfn(*pte));
+	*pte &= ~PTE_ACCESSED;
+	folio_clear(f, PG_referenced);
 	folio_get(f);
-	if (f->mapcount == 1) {
-		*pte &= ~PTE_ACCESSED;
-		folio_clear(f, PG_referenced);
-	}
 	spin_unlock(&mm->page_table_lock);
-	if (f->mapcount == 1) {
-		if (!pageout)
-			rcl_folio_deactivate(m, f);
-		else if (!folio_test(f, PG_unevictable) && !rcl_folio_isolate_lru(m, f))
-			list_add(&f->lru, pageout);
-	}
+	if (!pageout)
+		rcl_folio_deactivate(m, f);
+	else if (!folio_test(f, PG_unevictable) && !rcl_folio_isolate_lru(m, f))
+		list_add(&f->lru, pageout);
 	folio_put(m, f);
 }
 
@@ -167,6 +176,9 @@ static int advise_vma(struct rcl *m, struct vma *vma, u64 start, u64 end, enum r
 	rcl_lru_add_drain(m);
 	list_init(&pageout);
 	for (u64 vpn = start; vpn < end; vpn++) {
+		/* No more is isolated at once than one page table maps. */
+		if (!(vpn & (PTRS_PER_TABLE - 1)))
+			rcl_reclaim_pages(m, &pageout);
 		if (!rcl_pte_fast(vma->mm, vpn)) {
 			vpn |= PTRS_PER_TABLE - 1;
 			continue;
@@ -187,33 +199,62 @@ static int advise_vma(struct rcl *m, struct vma *vma, u64 start, u64 end, enum r
 		rcl_poll(m);
 	}
 	rcl_reclaim_pages(m, &pageout);
+	if (advice == RCL_MADV_WILLNEED)
+		rcl_lru_add_drain(m);
 	return 0;
+}
+
+/* The vma at or after vpn, if it starts before end. */
+static struct vma *next_vma(struct mm *mm, u64 vpn, u64 end)
+{
+	for (u32 i = 0; i < mm->nr_vmas; i++)
+		if (mm->vmas[i]->end > vpn)
+			return mm->vmas[i]->start < end ? mm->vmas[i] : NULL;
+	return NULL;
+}
+
+static bool changes_flags(enum rcl_madvice advice)
+{
+	return advice == RCL_MADV_NORMAL || advice == RCL_MADV_RANDOM ||
+	       advice == RCL_MADV_SEQUENTIAL;
+}
+
+static int set_pattern(struct mm *mm, u64 start, u64 end, enum rcl_madvice advice)
+{
+	u32 set = advice == RCL_MADV_RANDOM	  ? VM_RAND_READ
+		  : advice == RCL_MADV_SEQUENTIAL ? VM_SEQ_READ
+						  : 0;
+
+	return rcl_vma_set_flags(mm, start, end, set, (VM_RAND_READ | VM_SEQ_READ) & ~set);
 }
 
 int rcl_madvise(struct rcl *m, struct mm *mm, u64 start, u64 pages, enum rcl_madvice advice)
 {
-	u64 end = start + pages;
-	int err = 0;
+	u64 end = start + pages, done = start;
+	int err = 0, holes = 0;
 
 	if (!pages || end < start)
 		return -EINVAL;
-	if (advice == RCL_MADV_NORMAL || advice == RCL_MADV_RANDOM || advice == RCL_MADV_SEQUENTIAL) {
-		u32 set = advice == RCL_MADV_RANDOM	  ? VM_RAND_READ
-			  : advice == RCL_MADV_SEQUENTIAL ? VM_SEQ_READ
-							  : 0;
-
+	if (changes_flags(advice))
 		mmap_write_lock(m, mm);
-		err = rcl_vma_set_flags(mm, start, end, set, (VM_RAND_READ | VM_SEQ_READ) & ~set);
-		mmap_unlock(m, mm);
-		return err;
-	}
-	mmap_read_lock(m, mm);
-	for (u32 i = 0; !err && i < mm->nr_vmas; i++) {
-		struct vma *vma = mm->vmas[i];
+	else
+		mmap_read_lock(m, mm);
+	m->plat->ops->plug_start(m->plat);
+	while (!err && done < end) {
+		struct vma *vma = next_vma(mm, done, end);
+		u64 from, upto;
 
-		if (vma->start < end && vma->end > start)
-			err = advise_vma(m, vma, max(start, vma->start), min(end, vma->end), advice);
+		if (!vma || vma->start > done)
+			holes = -ENOMEM;
+		if (!vma)
+			break;
+		from = max(vma->start, done);
+		upto = min(vma->end, end);
+		err = changes_flags(advice) ? set_pattern(mm, from, upto, advice)
+					    : advise_vma(m, vma, from, upto, advice);
+		done = upto;
 	}
+	m->plat->ops->plug_finish(m->plat);
 	mmap_unlock(m, mm);
-	return err;
+	return err ? err : holes;
 }

@@ -21,7 +21,7 @@ u64 rcl_try_to_free_mem_cgroup_pages(struct rcl *m, struct memcg *memcg, u64 nr_
 enum { NODE_RECLAIM_NOSCAN = -2, NODE_RECLAIM_FULL = -1, NODE_RECLAIM_SOME, NODE_RECLAIM_SUCCESS };
 int rcl_node_reclaim(struct rcl *m, struct node *nd, gfp_t gfp, u32 order);
 
-/* Reclaim isolated folios whatever their age (MADV_PAGEOUT); the list ends empty. */
+/* Reclaim isolated folios now (MADV_PAGEOUT), last of the list first; the list ends empty. */
 u64 rcl_reclaim_pages(struct rcl *m, struct list_head *folios);
 
 /* kswapd of one node. */

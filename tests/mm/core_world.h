@@ -183,6 +183,42 @@ static inline bool is_swapped(struct core *c, u64 vpn)
 {
 	return pte_is_swap(pte_at(c, vpn));
 }
+/* Reclaim one folio on behalf of the group, whatever its age: was it freed? */
+static inline bool evict_folio(struct core *c, struct folio *f)
+{
+	struct scan_control sc = {
+		.gfp = GFP_KERNEL,
+		.target = c->group,
+		.reclaim_idx = MAX_NR_ZONES - 1,
+		.may_writepage = true,
+		.may_unmap = true,
+		.may_swap = true,
+	};
+	struct reclaim_stat stat;
+	struct list_head one;
+
+	rcl_lru_add_drain(c->m);
+	assert_int_equal(rcl_folio_isolate_lru(c->m, f), 0);
+	folio_clear(f, PG_active);
+	list_init(&one);
+	list_add(&f->lru, &one);
+	if (rcl_shrink_folio_list(c->m, &one, c->m->nodes, &sc, &stat, true))
+		return true;
+	rcl_folio_putback_lru(c->m, f);
+	return false;
+}
+/* Swap pages out, written and gone from memory. */
+static inline void swap_out(struct core *c, u64 vpn, u64 pages)
+{
+	for (u64 i = vpn; i < vpn + pages; i++) {
+		struct folio *f = folio_at(c, i);
+
+		assert_false(evict_folio(c, f));
+		lone_complete_io(c->w);
+		assert_true(evict_folio(c, f));
+		assert_true(is_swapped(c, i));
+	}
+}
 static inline void set_random_reads(struct core *c)
 {
 	assert_int_equal(rcl_file_advise(c->m, &c->file, 0, 0, RCL_FADV_RANDOM), 0);

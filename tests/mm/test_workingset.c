@@ -328,21 +328,8 @@ static void the_shrinker_frees_the_oldest_nodes(void **state)
 		rcl_lru_add_drain(c->m);
 	}
 	/* Evict without a pass over the object caches. */
-	for (u64 i = 0; i < NODES; i++) {
-		struct folio *f = cached(c, i * 64);
-		struct scan_control scan = {.gfp = GFP_KERNEL,
-					    .target = c->group,
-					    .may_unmap = true,
-					    .reclaim_idx = MAX_NR_ZONES - 1};
-		struct reclaim_stat stat;
-		struct list_head one;
-
-		list_init(&one);
-		assert_int_equal(rcl_folio_isolate_lru(c->m, f), 0);
-		list_add(&f->lru, &one);
-		assert_int_equal(rcl_shrink_folio_list(c->m, &one, c->m->nodes, &scan, &stat, true),
-				 1);
-	}
+	for (u64 i = 0; i < NODES; i++)
+		assert_true(evict_folio(c, cached(c, i * 64)));
 	assert_int_equal(c->lv->nr_shadow_nodes, NODES);
 
 	/* The tree's own nodes are the group's only memory: a node's worth of shadows for 8 pages.

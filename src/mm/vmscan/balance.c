@@ -33,7 +33,12 @@
 
 #include "mm/swap.h"
 
-enum scan_balance { SCAN_EQUAL, SCAN_FRACT, SCAN_ANON, SCAN_FILE };
+enum scan_balance {
+	SCAN_EQUAL,
+	SCAN_FRACT,
+	SCAN_ANON,
+	SCAN_FILE
+};
 
 static u64 int_sqrt(u64 x)
 {
@@ -74,8 +79,8 @@ bool rcl_inactive_is_low(struct lruvec *lv, int inactive_lru)
 
 static bool wants_aging(struct lruvec *lv, bool file)
 {
-	s64 activated = rcl_lruvec_page_state(
-		lv, (enum node_stat_item)(WORKINGSET_ACTIVATE_ANON + file));
+	s64 activated =
+		rcl_lruvec_page_state(lv, (enum node_stat_item)(WORKINGSET_ACTIVATE_ANON + file));
 
 	return activated != lv->refaults[file] ||
 	       rcl_inactive_is_low(lv, file ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON);
@@ -85,7 +90,7 @@ static bool file_cache_is_tiny(struct node *nd, struct scan_control *sc)
 {
 	u64 high = 0, free = 0, file, anon;
 
-	for_each_zone(z, nd) {
+	for_each_zone (z, nd) {
 		if (!managed_zone(z))
 			continue;
 		high += high_wmark_pages(z);
@@ -149,7 +154,7 @@ void rcl_get_scan_count(struct rcl *m, struct lruvec *lv, struct scan_control *s
 	fraction[1] = (200 - swappiness) * (total + 1) / (file_cost + 1);
 	denominator = fraction[0] + fraction[1];
 
-	for_each_evictable_lru(lru) {
+	for_each_evictable_lru (lru) {
 		bool file = is_file_lru(lru);
 		u64 size = rcl_lruvec_lru_size(lv, lru, sc->reclaim_idx);
 		u64 scan = size >> sc->priority;

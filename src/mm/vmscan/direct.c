@@ -61,7 +61,8 @@ static void end_of_reclaim(struct rcl *m, struct zonelist *zl, struct scan_contr
 		last = z->node;
 		rcl_snapshot_refaults(m, sc->target, last);
 		if (cgroup_reclaim(sc))
-			rcl_memcg_lruvec(m, sc->target, last)->flags &= ~LRUVEC_CONGESTED;
+			hint_clear_bits(&rcl_memcg_lruvec(m, sc->target, last)->flags,
+					LRUVEC_CONGESTED);
 	}
 }
 
@@ -148,8 +149,7 @@ u64 rcl_try_to_free_pages(struct rcl *m, struct zonelist *zl, u32 order, gfp_t g
 u64 rcl_try_to_free_mem_cgroup_pages(struct rcl *m, struct memcg *memcg, u64 nr_pages, gfp_t gfp,
 				     u32 options)
 {
-	struct task *t = rcl_current(m);
-	u32 was_memalloc = t->flags & PF_MEMALLOC;
+	bool was_memalloc = task_test_set(m, PF_MEMALLOC);
 	struct scan_control sc = {
 		.nr_to_reclaim = max(nr_pages, (u64)SWAP_CLUSTER_MAX),
 		.gfp = (context_gfp(m, gfp) & GFP_RECLAIM_MASK) |
@@ -164,15 +164,20 @@ u64 rcl_try_to_free_mem_cgroup_pages(struct rcl *m, struct memcg *memcg, u64 nr_
 	};
 	u64 freed;
 
-	t->flags |= PF_MEMALLOC;
-	freed = run(m, &m->nodes[t->node].zonelist, &sc);
-	t->flags = (t->flags & ~PF_MEMALLOC) | was_memalloc;
+	freed = run(m, &m->nodes[rcl_current(m)->node].zonelist, &sc);
+	if (!was_memalloc)
+		task_clear(m, PF_MEMALLOC);
 	return freed;
 }
 
 /* ---- reclaim within one node ------------------------------------------------------------- */
 
-enum { RECLAIM_ZONE = 1, RECLAIM_WRITE = 2, RECLAIM_UNMAP = 4 };
+#define NODE_RECLAIM_PRIORITY 4 /* a sixteenth of each list to begin with */
+enum {
+	RECLAIM_ZONE = 1,
+	RECLAIM_WRITE = 2,
+	RECLAIM_UNMAP = 4
+};
 
 /* Page cache pages of the node that this mode may free. */
 static u64 node_pagecache_reclaimable(struct rcl *m, struct node *nd)
@@ -182,8 +187,8 @@ static u64 node_pagecache_reclaimable(struct rcl *m, struct node *nd)
 	if (m->tun.zone_reclaim_mode & RECLAIM_UNMAP) {
 		cache = node_page_state(nd, NR_FILE_PAGES);
 	} else {
-		s64 lru = node_page_state(nd, NR_INACTIVE_FILE) +
-			  node_page_state(nd, NR_ACTIVE_FILE);
+		s64 lru =
+			node_page_state(nd, NR_INACTIVE_FILE) + node_page_state(nd, NR_ACTIVE_FILE);
 		s64 mapped = node_page_state(nd, NR_FILE_MAPPED);
 
 		cache = lru > mapped ? lru - mapped : 0;
@@ -193,57 +198,74 @@ static u64 node_pagecache_reclaimable(struct rcl *m, struct node *nd)
 	return cache > delta ? (u64)(cache - delta) : 0;
 }
 
-int rcl_node_reclaim(struct rcl *m, struct node *nd, gfp_t gfp, u32 order)
+/* Is there more page cache or slab than the node shall keep? */
+static bool worth_reclaiming(struct rcl *m, struct node *nd)
+{
+	u64 managed = 0;
+
+	for_each_zone (z, nd)
+		managed += z->managed_pages;
+	return node_pagecache_reclaimable(m, nd) > managed * (u64)m->tun.min_unmapped_ratio / 100 ||
+	       (u64)node_page_state(nd, NR_SLAB_RECLAIMABLE_B) >> PAGE_SHIFT >
+		       managed * (u64)m->tun.min_slab_ratio / 100;
+}
+
+static bool reclaim_node(struct rcl *m, struct node *nd, gfp_t gfp, u32 order)
 {
 	struct task *t = rcl_current(m);
 	struct reclaim_state *outer = t->reclaim_state;
-	u32 was_memalloc = t->flags & PF_MEMALLOC;
-	u64 managed = 0, nr_pages = 1ull << order, min_unmapped, min_slab, slab;
+	u64 nr_pages = 1ull << order;
 	struct scan_control sc = {
 		.nr_to_reclaim = max(nr_pages, (u64)SWAP_CLUSTER_MAX),
 		.gfp = context_gfp(m, gfp),
 		.order = (s32)order,
-		.priority = 4,
+		.priority = NODE_RECLAIM_PRIORITY,
 		.may_writepage = m->tun.zone_reclaim_mode & RECLAIM_WRITE,
 		.may_unmap = m->tun.zone_reclaim_mode & RECLAIM_UNMAP,
 		.may_swap = true,
 		.reclaim_idx = (int)rcl_gfp_zone(gfp),
 	};
+	bool stall = rcl_psi_memstall_enter(m);
 
-	for_each_zone(z, nd)
-		managed += z->managed_pages;
-	min_unmapped = managed * (u64)m->tun.min_unmapped_ratio / 100;
-	min_slab = managed * (u64)m->tun.min_slab_ratio / 100;
-	slab = (u64)node_page_state(nd, NR_SLAB_RECLAIMABLE_B) >> PAGE_SHIFT;
-	if (node_pagecache_reclaimable(m, nd) <= min_unmapped && slab <= min_slab)
-		return NODE_RECLAIM_FULL;
-	if (!(gfp & __GFP_DIRECT_RECLAIM) || t->flags & PF_MEMALLOC)
-		return NODE_RECLAIM_NOSCAN;
-	/* One at a time, and only tasks of this node: the others have memory of their own. */
-	if (t->node != nd->id || nd->node_reclaim_running)
-		return NODE_RECLAIM_NOSCAN;
-
-	nd->node_reclaim_running = true;
-	t->flags |= PF_MEMALLOC;
+	task_test_set(m, PF_MEMALLOC);
 	t->reclaim_state = &sc.reclaim_state;
-	if (node_pagecache_reclaimable(m, nd) > min_unmapped || slab > min_slab) {
+	/* Others may have been at it while we waited for the right to. */
+	if (worth_reclaiming(m, nd)) {
 		do {
 			rcl_shrink_node(m, nd, &sc);
 		} while (sc.nr_reclaimed < nr_pages && --sc.priority >= 0);
 	}
 	t->reclaim_state = outer;
-	t->flags = (t->flags & ~PF_MEMALLOC) | was_memalloc;
-	nd->node_reclaim_running = false;
-	if (sc.nr_reclaimed < nr_pages) {
-		count_vm_event(m, ZONE_RECLAIM_FAILED);
-		return NODE_RECLAIM_SOME;
-	}
-	return NODE_RECLAIM_SUCCESS;
+	task_clear(m, PF_MEMALLOC);
+	rcl_psi_memstall_leave(m, stall);
+	return sc.nr_reclaimed >= nr_pages;
+}
+
+int rcl_node_reclaim(struct rcl *m, struct node *nd, gfp_t gfp, u32 order)
+{
+	struct task *t = rcl_current(m);
+	bool enough;
+
+	if (!worth_reclaiming(m, nd))
+		return NODE_RECLAIM_FULL;
+	if (!(gfp & __GFP_DIRECT_RECLAIM) || t->flags & PF_MEMALLOC)
+		return NODE_RECLAIM_NOSCAN;
+	/* One at a time, and only tasks of this node: the others have memory of their own. */
+	if (t->node != nd->id ||
+	    __atomic_exchange_n(&nd->node_reclaim_running, true, __ATOMIC_ACQUIRE))
+		return NODE_RECLAIM_NOSCAN;
+	enough = reclaim_node(m, nd, gfp, order);
+	__atomic_store_n(&nd->node_reclaim_running, false, __ATOMIC_RELEASE);
+	if (enough)
+		return NODE_RECLAIM_SUCCESS;
+	count_vm_event(m, ZONE_RECLAIM_FAILED);
+	return NODE_RECLAIM_SOME;
 }
 
 u64 rcl_zone_reclaimable_pages(struct zone *z)
 {
-	s64 nr = zone_page_state(z, NR_ZONE_INACTIVE_FILE) + zone_page_state(z, NR_ZONE_ACTIVE_FILE);
+	s64 nr =
+		zone_page_state(z, NR_ZONE_INACTIVE_FILE) + zone_page_state(z, NR_ZONE_ACTIVE_FILE);
 
 	if (rcl_can_reclaim_anon(z->m, NULL))
 		nr += zone_page_state(z, NR_ZONE_INACTIVE_ANON) +

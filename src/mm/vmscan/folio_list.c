@@ -50,14 +50,19 @@
 #include "mm/writeback.h"
 
 enum fate {
-	FATE_FREED,	      /* removed, reference count 0, unlocked */
-	FATE_KEEP,	      /* already unlocked */
+	FATE_FREED, /* removed, reference count 0, unlocked */
+	FATE_KEEP,  /* already unlocked */
 	FATE_KEEP_LOCKED,
 	FATE_ACTIVATE_LOCKED,
-	FATE_CONTINUE	      /* internal: pass on to the next gate */
+	FATE_CONTINUE /* internal: pass on to the next gate */
 };
 
-enum references { REF_RECLAIM, REF_RECLAIM_CLEAN, REF_KEEP, REF_ACTIVATE };
+enum references {
+	REF_RECLAIM,
+	REF_RECLAIM_CLEAN,
+	REF_KEEP,
+	REF_ACTIVATE
+};
 
 /* The walk of one list. */
 struct shrink {
@@ -110,7 +115,7 @@ static enum fate check_writeback(struct shrink *s, struct folio *f)
 
 	if (!(flags & BIT(PG_writeback)))
 		return FATE_CONTINUE;
-	if (s->kswapd && flags & BIT(PG_reclaim) && s->node->flags & PGDAT_WRITEBACK) {
+	if (s->kswapd && flags & BIT(PG_reclaim) && hint_read(&s->node->flags) & PGDAT_WRITEBACK) {
 		s->stat->nr_immediate++;
 	} else {
 		folio_set(f, PG_reclaim);
@@ -144,6 +149,9 @@ static bool only_cache_refs(const struct folio *f)
 static enum fate pageout(struct shrink *s, struct folio *f)
 {
 	struct rcl *m = s->m;
+	/* Once it is unlocked, truncation may take it out of its file; a file outlives its writes.
+	 */
+	struct mapping *mapping = folio_is_anon(f) ? NULL : f->mapping;
 	int err;
 
 	if (!only_cache_refs(f))
@@ -154,8 +162,8 @@ static enum fate pageout(struct shrink *s, struct folio *f)
 	rcl_mod_folio_state(m, f, NR_VMSCAN_WRITE, 1);
 	s->stat->nr_pageout++;
 	err = folio_test(f, PG_swapcache) ? rcl_swap_writepage(m, f) : rcl_file_writepage(m, f);
-	if (err < 0 && !folio_is_anon(f))
-		rcl_mapping_set_error(f->mapping, err);
+	if (err < 0 && mapping)
+		rcl_mapping_set_error(mapping, err);
 	if (folio_test(f, PG_writeback))
 		return FATE_KEEP;
 	/* The write was skipped or is over already: perhaps the folio can go at once. */
@@ -171,7 +179,7 @@ static enum fate pageout(struct shrink *s, struct folio *f)
 static enum fate write_dirty(struct shrink *s, struct folio *f, enum references refs)
 {
 	if (folio_is_file_lru(f) && (!s->kswapd || !folio_test(f, PG_reclaim) ||
-				     !(s->node->flags & PGDAT_DIRTY))) {
+				     !(hint_read(&s->node->flags) & PGDAT_DIRTY))) {
 		rcl_mod_folio_state(s->m, f, NR_VMSCAN_IMMEDIATE, 1);
 		folio_set(f, PG_reclaim);
 		return FATE_ACTIVATE_LOCKED;
@@ -235,7 +243,8 @@ static enum fate free_folio(struct shrink *s, struct folio *f)
 		if (f->memcg)
 			rcl_count_memcg_events(f->memcg, PGLAZYFREED, 1);
 	} else if (!folio_test(f, PG_swapcache) && (folio_is_anon(f) || !f->mapping)) {
-		/* (A page that swap readahead brought in has no mapping, but is in the swap cache.) */
+		/* (A page that swap readahead brought in has no mapping, but is in the swap cache.)
+		 */
 		return FATE_KEEP_LOCKED;
 	} else if (!remove_mapping(s, f)) {
 		return FATE_KEEP_LOCKED;

@@ -43,6 +43,23 @@ struct scan_control {
 	struct reclaim_state reclaim_state;
 };
 
+/*
+ * Flags and requests that tasks leave for each other in nodes and lruvecs are hints: one word each,
+ * read and written without a lock, and nothing breaks if one comes late.
+ */
+#define hint_read(p)   __atomic_load_n(p, __ATOMIC_RELAXED)
+#define hint_set(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+static inline void hint_set_bits(u32 *p, u32 bits)
+{
+	if ((hint_read(p) & bits) != bits)
+		__atomic_fetch_or(p, bits, __ATOMIC_RELAXED);
+}
+static inline void hint_clear_bits(u32 *p, u32 bits)
+{
+	if (hint_read(p) & bits)
+		__atomic_fetch_and(p, ~bits, __ATOMIC_RELAXED);
+}
+
 /* Reclaim on behalf of a group's limit rather than the machine's watermarks. */
 static inline bool cgroup_reclaim(const struct scan_control *sc)
 {

@@ -57,7 +57,7 @@ static bool balanced(struct node *nd, int order, int highest)
 static void set_reclaim_active(struct node *nd, int highest, bool active)
 {
 	for (int i = 0; i <= highest; i++)
-		nd->zones[i].reclaim_active = active && managed_zone(&nd->zones[i]);
+		hint_set(&nd->zones[i].reclaim_active, active && managed_zone(&nd->zones[i]));
 }
 
 static void age_anon(struct rcl *m, struct node *nd, struct scan_control *sc)
@@ -65,7 +65,7 @@ static void age_anon(struct rcl *m, struct node *nd, struct scan_control *sc)
 	if (!rcl_total_swap_pages(m) ||
 	    !rcl_inactive_is_low(rcl_memcg_lruvec(m, NULL, nd), LRU_INACTIVE_ANON))
 		return;
-	for_each_memcg(memcg, m->root_memcg)
+	for_each_memcg (memcg, m->root_memcg)
 		rcl_shrink_active_list(m, SWAP_CLUSTER_MAX, memcg->lruvecs[nd->id], sc,
 				       LRU_ACTIVE_ANON);
 }
@@ -158,7 +158,7 @@ restart:
 			raise = false;
 		if (rcl_allow_direct_reclaim(m, nd))
 			wake_pfmemalloc(m, nd);
-		if (m->stopping)
+		if (hint_read(&m->stopping))
 			break;
 
 		freed = sc.nr_reclaimed - before;
@@ -169,7 +169,7 @@ restart:
 			sc.priority--;
 	} while (sc.priority >= 1);
 	if (!sc.nr_reclaimed)
-		nd->kswapd_failures++;
+		hint_set(&nd->kswapd_failures, hint_read(&nd->kswapd_failures) + 1);
 out:
 	set_reclaim_active(nd, highest, false);
 	if (was_boosted)
@@ -184,18 +184,20 @@ out:
 static bool may_sleep(struct rcl *m, struct node *nd, int order, int highest)
 {
 	wake_pfmemalloc(m, nd);
-	if (nd->kswapd_failures >= MAX_RECLAIM_RETRIES)
+	if (hint_read(&nd->kswapd_failures) >= MAX_RECLAIM_RETRIES)
 		return true;
 	if (!balanced(nd, order, highest))
 		return false;
-	rcl_memcg_lruvec(m, NULL, nd)->flags &= ~LRUVEC_CONGESTED;
-	nd->flags &= ~(u32)(PGDAT_DIRTY | PGDAT_WRITEBACK);
+	hint_clear_bits(&rcl_memcg_lruvec(m, NULL, nd)->flags, LRUVEC_CONGESTED);
+	hint_clear_bits(&nd->flags, PGDAT_DIRTY | PGDAT_WRITEBACK);
 	return true;
 }
 
 static int requested_zone(struct node *nd, int previous)
 {
-	return nd->kswapd_highest_zoneidx == MAX_NR_ZONES ? previous : nd->kswapd_highest_zoneidx;
+	int highest = hint_read(&nd->kswapd_highest_zoneidx);
+
+	return highest == MAX_NR_ZONES ? previous : highest;
 }
 
 static void try_to_sleep(struct rcl *m, struct node *nd, int reclaim_order, int highest)
@@ -203,23 +205,24 @@ static void try_to_sleep(struct rcl *m, struct node *nd, int reclaim_order, int 
 	u32 seen = __atomic_load_n(&nd->kswapd_wait, __ATOMIC_ACQUIRE);
 	bool woken = false;
 
-	nd->kswapd_asleep = true;
+	__atomic_store_n(&nd->kswapd_asleep, true, __ATOMIC_SEQ_CST);
 	if (may_sleep(m, nd, reclaim_order, highest)) {
 		/* A short nap first: a request that comes at once means we stopped too early. */
 		woken = rcl_wait_on(m, &nd->kswapd_wait, seen, RCL_NSEC_PER_SEC / 10, false) !=
 			-ETIMEDOUT;
 		if (woken) {
-			nd->kswapd_highest_zoneidx = requested_zone(nd, highest);
-			nd->kswapd_order = max(nd->kswapd_order, (s32)reclaim_order);
+			hint_set(&nd->kswapd_highest_zoneidx, requested_zone(nd, highest));
+			hint_set(&nd->kswapd_order,
+				 max(hint_read(&nd->kswapd_order), (s32)reclaim_order));
 		}
 		seen = __atomic_load_n(&nd->kswapd_wait, __ATOMIC_ACQUIRE);
 	}
-	if (!woken && !m->stopping && may_sleep(m, nd, reclaim_order, highest))
+	if (!woken && !hint_read(&m->stopping) && may_sleep(m, nd, reclaim_order, highest))
 		rcl_wait_on(m, &nd->kswapd_wait, seen, RCL_FOREVER, false);
 	else
 		count_vm_event(m, woken ? KSWAPD_LOW_WMARK_HIT_QUICKLY
 					: KSWAPD_HIGH_WMARK_HIT_QUICKLY);
-	nd->kswapd_asleep = false;
+	hint_set(&nd->kswapd_asleep, false);
 }
 
 static void kswapd(void *arg)
@@ -228,17 +231,17 @@ static void kswapd(void *arg)
 	struct rcl *m = nd->m;
 	int alloc_order = 0, reclaim_order = 0, highest = MAX_NR_ZONES - 1;
 
-	while (!m->stopping) {
+	while (!hint_read(&m->stopping)) {
 		if (reclaim_order >= alloc_order) {
-			alloc_order = reclaim_order = nd->kswapd_order;
+			alloc_order = reclaim_order = hint_read(&nd->kswapd_order);
 			highest = requested_zone(nd, highest);
 		}
 		try_to_sleep(m, nd, reclaim_order, highest);
-		alloc_order = nd->kswapd_order;
+		alloc_order = hint_read(&nd->kswapd_order);
 		highest = requested_zone(nd, highest);
-		nd->kswapd_order = 0;
-		nd->kswapd_highest_zoneidx = MAX_NR_ZONES;
-		if (m->stopping)
+		hint_set(&nd->kswapd_order, 0);
+		hint_set(&nd->kswapd_highest_zoneidx, MAX_NR_ZONES);
+		if (hint_read(&m->stopping))
 			break;
 		reclaim_order = balance_pgdat(m, nd, alloc_order, highest);
 	}
@@ -247,18 +250,20 @@ static void kswapd(void *arg)
 void rcl_wakeup_kswapd(struct zone *z, gfp_t gfp, u32 order, int highest)
 {
 	struct node *nd = z->node;
-	int current_idx = nd->kswapd_highest_zoneidx;
+	int current_idx = hint_read(&nd->kswapd_highest_zoneidx);
 
 	(void)gfp; /* an atomic request would wake kcompactd instead when balanced */
 	if (!managed_zone(z))
 		return;
 	if (current_idx == MAX_NR_ZONES || current_idx < highest)
-		nd->kswapd_highest_zoneidx = highest;
-	if (nd->kswapd_order < (s32)order)
-		nd->kswapd_order = (s32)order;
-	if (!nd->kswapd_asleep)
+		hint_set(&nd->kswapd_highest_zoneidx, highest);
+	if (hint_read(&nd->kswapd_order) < (s32)order)
+		hint_set(&nd->kswapd_order, (s32)order);
+	/* It may be about to sleep; then it looks at the watermarks once more, or the next request
+	 * wakes it. */
+	if (!hint_read(&nd->kswapd_asleep))
 		return;
-	if (nd->kswapd_failures >= MAX_RECLAIM_RETRIES ||
+	if (hint_read(&nd->kswapd_failures) >= MAX_RECLAIM_RETRIES ||
 	    (balanced(nd, (int)order, highest) && !boosted(nd, highest)))
 		return;
 	__atomic_add_fetch(&nd->kswapd_wait, 1, __ATOMIC_RELEASE);

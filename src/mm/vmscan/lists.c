@@ -7,9 +7,9 @@
  * isolating moves to the head and counts as looked at. An isolated folio has PG_lru clear and one
  * more reference, and counts in NR_ISOLATED_*.
  *
- * Inactive list: rcl_shrink_folio_list() frees what it can; survivors return to the list their flags
- * now name. Pages that were sent to disk count as cost of their kind. If every folio of a batch was
- * dirty and not even queued for I/O, the flushers are asleep at the wheel: wake them.
+ * Inactive list: rcl_shrink_folio_list() frees what it can; survivors return to the list their
+ * flags now name. Pages that were sent to disk count as cost of their kind. If every folio of a
+ * batch was dirty and not even queued for I/O, the flushers are asleep at the wheel: wake them.
  *
  * Active list: every folio is demoted to the inactive list, referenced or not (its accessed bits
  * are cleared, so that the inactive list will tell whether it is used again), with one exception:
@@ -24,8 +24,8 @@
 #include "mm/workingset.h"
 #include "mm/writeback.h"
 
-static u64 isolate_folios(u64 nr_to_scan, struct lruvec *lv, struct list_head *dst,
-			  u64 *nr_scanned, struct scan_control *sc, int lru)
+static u64 isolate_folios(u64 nr_to_scan, struct lruvec *lv, struct list_head *dst, u64 *nr_scanned,
+			  struct scan_control *sc, int lru)
 {
 	struct rcl *m = lv->node->m;
 	struct list_head *src = &lv->lists[lru], skipped;
@@ -39,7 +39,8 @@ static u64 isolate_folios(u64 nr_to_scan, struct lruvec *lv, struct list_head *d
 		__builtin_prefetch(f->lru.prev, 1);
 		total++;
 		if ((int)folio_zone_idx(f) > sc->reclaim_idx) {
-			count_vm_event(m, (enum vm_event_item)(PGSCAN_SKIP_DMA + folio_zone_idx(f)));
+			count_vm_event(m,
+				       (enum vm_event_item)(PGSCAN_SKIP_DMA + folio_zone_idx(f)));
 			list_move(&f->lru, &skipped);
 			continue;
 		}
@@ -117,7 +118,8 @@ static bool too_many_isolated(struct rcl *m, struct node *nd, bool file, struct 
 
 	if (rcl_is_kswapd(m))
 		return false;
-	/* Those who may not start I/O are allowed more, so that they never wait for those who may. */
+	/* Those who may not start I/O are allowed more, so that they never wait for those who may.
+	 */
 	if ((sc->gfp & (__GFP_IO | __GFP_FS)) == (__GFP_IO | __GFP_FS))
 		inactive >>= 3;
 	too_many = isolated > inactive;
@@ -241,35 +243,46 @@ void rcl_shrink_active_list(struct rcl *m, u64 nr_to_scan, struct lruvec *lv,
 	free_list(m, &freeable);
 }
 
+static u64 reclaim_of_node(struct rcl *m, struct list_head *folios, struct node *nd)
+{
+	struct scan_control sc = {.gfp = GFP_KERNEL,
+				  .reclaim_idx = MAX_NR_ZONES - 1,
+				  .may_writepage = true,
+				  .may_unmap = true,
+				  .may_swap = true};
+	struct reclaim_stat stat;
+	u64 freed = rcl_shrink_folio_list(m, folios, nd, &sc, &stat, false);
+
+	while (!list_empty(folios)) {
+		struct folio *f = list_last_entry(folios, struct folio, lru);
+
+		list_del(&f->lru);
+		rcl_folio_putback_lru(m, f);
+	}
+	return freed;
+}
+
+/* Runs of folios of one node go together, oldest first; they do not count in NR_ISOLATED_*. */
 u64 rcl_reclaim_pages(struct rcl *m, struct list_head *folios)
 {
-	struct scan_control sc = {.gfp = GFP_KERNEL, .may_writepage = true, .may_unmap = true,
-				  .may_swap = true};
-	struct task *t = rcl_current(m);
-	u32 was_memalloc = t->flags & PF_MEMALLOC;
+	bool was_memalloc = task_test_set(m, PF_MEMALLOC);
+	struct node *nd = NULL;
+	struct list_head run;
 	u64 freed = 0;
 
-	t->flags |= PF_MEMALLOC;
+	list_init(&run);
 	while (!list_empty(folios)) {
-		struct node *nd =
-			folio_node(m, list_first_entry(folios, struct folio, lru));
-		struct list_head batch;
-		struct reclaim_stat stat;
-		struct folio *f, *next;
+		struct folio *f = list_last_entry(folios, struct folio, lru);
 
-		list_init(&batch);
-		list_for_each_safe(f, next, folios, lru)
-			if (folio_node(m, f) == nd) {
-				folio_clear(f, PG_active);
-				list_move(&f->lru, &batch);
-			}
-		freed += rcl_shrink_folio_list(m, &batch, nd, &sc, &stat, true);
-		while (!list_empty(&batch)) {
-			f = list_last_entry(&batch, struct folio, lru);
-			list_del(&f->lru);
-			rcl_folio_putback_lru(m, f);
-		}
+		if (folio_node(m, f) != nd && nd)
+			freed += reclaim_of_node(m, &run, nd);
+		nd = folio_node(m, f);
+		folio_clear(f, PG_active);
+		list_move(&f->lru, &run);
 	}
-	t->flags = (t->flags & ~PF_MEMALLOC) | was_memalloc;
+	if (nd)
+		freed += reclaim_of_node(m, &run, nd);
+	if (!was_memalloc)
+		task_clear(m, PF_MEMALLOC);
 	return freed;
 }

@@ -59,14 +59,13 @@ static bool rebalance(u64 nr[NR_LRU_LISTS], const u64 targets[NR_LRU_LISTS])
 static void shrink_lruvec(struct rcl *m, struct lruvec *lv, struct scan_control *sc)
 {
 	u64 nr[NR_LRU_LISTS], targets[NR_LRU_LISTS], nr_reclaimed = 0;
-	bool whole_plan =
-		!cgroup_reclaim(sc) && !rcl_is_kswapd(m) && sc->priority == DEF_PRIORITY;
+	bool whole_plan = !cgroup_reclaim(sc) && !rcl_is_kswapd(m) && sc->priority == DEF_PRIORITY;
 
 	rcl_get_scan_count(m, lv, sc, nr);
 	memcpy(targets, nr, sizeof(nr));
 	m->plat->ops->plug_start(m->plat);
 	while (nr[LRU_INACTIVE_ANON] || nr[LRU_ACTIVE_FILE] || nr[LRU_INACTIVE_FILE]) {
-		for_each_evictable_lru(lru) {
+		for_each_evictable_lru (lru) {
 			u64 n = min(nr[lru], (u64)SWAP_CLUSTER_MAX);
 
 			if (!n)
@@ -99,7 +98,7 @@ static void shrink_groups(struct rcl *m, struct node *nd, struct scan_control *s
 {
 	struct memcg *root = sc->target ? sc->target : m->root_memcg;
 
-	for_each_memcg(memcg, root) {
+	for_each_memcg (memcg, root) {
 		rcl_poll(m);
 		if (memcg_protected(memcg, sc))
 			continue;
@@ -115,17 +114,29 @@ static void judge_node(struct rcl *m, struct node *nd, struct scan_control *sc)
 
 	if (kswapd) {
 		if (sc->nr.writeback && sc->nr.writeback == sc->nr.taken)
-			nd->flags |= PGDAT_WRITEBACK;
+			hint_set_bits(&nd->flags, PGDAT_WRITEBACK);
 		if (sc->nr.unqueued_dirty == sc->nr.file_taken)
-			nd->flags |= PGDAT_DIRTY;
+			hint_set_bits(&nd->flags, PGDAT_DIRTY);
 		if (sc->nr.immediate)
 			rcl_reclaim_throttle(m, nd, VMSCAN_THROTTLE_WRITEBACK);
 	}
 	if ((kswapd || cgroup_reclaim(sc)) && sc->nr.dirty && sc->nr.dirty == sc->nr.congested)
-		lv->flags |= LRUVEC_CONGESTED;
+		hint_set_bits(&lv->flags, LRUVEC_CONGESTED);
 	if (!kswapd && !(rcl_current(m)->flags & PF_LOCAL_THROTTLE) &&
-	    lv->flags & LRUVEC_CONGESTED)
+	    hint_read(&lv->flags) & LRUVEC_CONGESTED)
 		rcl_reclaim_throttle(m, nd, VMSCAN_THROTTLE_CONGESTED);
+}
+
+/* Could the request be met now, or would compaction have room to work? */
+static bool compaction_suitable(struct zone *z, const struct scan_control *sc)
+{
+	u64 min_mark = wmark_pages(z, WMARK_MIN), mark = min_mark;
+
+	if (rcl_zone_watermark_ok(z, (u32)sc->order, min_mark, sc->reclaim_idx, 0))
+		return true;
+	if (sc->order > PAGE_ALLOC_COSTLY_ORDER)
+		mark = wmark_pages(z, WMARK_LOW);
+	return rcl_zone_watermark_ok(z, 0, mark + (2ull << sc->order), sc->reclaim_idx, 0);
 }
 
 /*
@@ -135,25 +146,20 @@ static void judge_node(struct rcl *m, struct node *nd, struct scan_control *sc)
 static bool should_continue_reclaim(struct rcl *m, struct node *nd, u64 freed,
 				    struct scan_control *sc)
 {
-	u64 gap = 2ull << sc->order, inactive;
+	u64 inactive;
 
-	if (!sc->order ||
+	if (!(sc->gfp & __GFP_IO) || !sc->order ||
 	    (sc->order <= PAGE_ALLOC_COSTLY_ORDER && sc->priority >= DEF_PRIORITY - 2))
 		return false;
 	if (!freed)
 		return false;
-	for (int i = 0; i <= sc->reclaim_idx && i < MAX_NR_ZONES; i++) {
-		struct zone *z = &nd->zones[i];
-
-		if (managed_zone(z) &&
-		    rcl_zone_watermark_ok(z, 0, wmark_pages(z, WMARK_LOW) + gap, sc->reclaim_idx,
-					  0))
+	for (int i = 0; i <= sc->reclaim_idx && i < MAX_NR_ZONES; i++)
+		if (managed_zone(&nd->zones[i]) && compaction_suitable(&nd->zones[i], sc))
 			return false;
-	}
 	inactive = (u64)node_page_state(nd, NR_INACTIVE_FILE);
 	if (rcl_can_reclaim_anon(m, NULL))
 		inactive += (u64)node_page_state(nd, NR_INACTIVE_ANON);
-	return inactive > gap;
+	return inactive > 2ull << sc->order;
 }
 
 void rcl_shrink_node(struct rcl *m, struct node *nd, struct scan_control *sc)
@@ -178,7 +184,7 @@ void rcl_shrink_node(struct rcl *m, struct node *nd, struct scan_control *sc)
 	} while (should_continue_reclaim(m, nd, freed, sc));
 	/* Any progress by anybody revives a kswapd that had given up. */
 	if (progress)
-		nd->kswapd_failures = 0;
+		hint_set(&nd->kswapd_failures, 0);
 }
 
 void rcl_snapshot_refaults(struct rcl *m, struct memcg *target, struct node *nd)
