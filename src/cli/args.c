@@ -12,8 +12,6 @@
 
 #include "mm/tunables.h"
 
-#define HELP_WIDTH 80
-
 int cli_error(int code, const char *fmt, ...)
 {
 	va_list ap;
@@ -43,14 +41,14 @@ const char *cli_nearest(const char *name, const char *const *names)
 	return nearest;
 }
 
-static const struct cli_option help_option = {'h', "help", NULL, false, "print this help"};
+const struct cli_option cli_help_option = {'h', "help", NULL, false, "print this help"};
 
 static const struct cli_option *find_long(const struct cli_verb *verb, const char *name, size_t len)
 {
 	for (const struct cli_option *o = verb->options; o && o->name; o++)
 		if (strlen(o->name) == len && !memcmp(o->name, name, len))
 			return o;
-	return len == 4 && !memcmp(name, "help", 4) ? &help_option : NULL;
+	return len == 4 && !memcmp(name, "help", 4) ? &cli_help_option : NULL;
 }
 
 static const struct cli_option *find_letter(const struct cli_verb *verb, char letter)
@@ -58,7 +56,7 @@ static const struct cli_option *find_letter(const struct cli_verb *verb, char le
 	for (const struct cli_option *o = verb->options; o && o->name; o++)
 		if (o->letter && o->letter == letter)
 			return o;
-	return letter == 'h' ? &help_option : NULL;
+	return letter == 'h' ? &cli_help_option : NULL;
 }
 
 static int unknown_option(const struct cli_verb *verb, const char *word)
@@ -125,7 +123,7 @@ int cli_parse(const struct cli_verb *verb, int argc, char **argv, struct cli_arg
 		}
 		if (!o)
 			return unknown_option(verb, word);
-		if (o == &help_option) {
+		if (o == &cli_help_option) {
 			cli_print_verb_help(stdout, verb);
 			return -1;
 		}
@@ -193,67 +191,6 @@ int cli_integer(const struct cli_args *args, const char *option, uint64_t lo, ui
 				 text, (unsigned long long)lo, (unsigned long long)hi);
 	*out = v;
 	return 0;
-}
-
-/* Print words of a text from column `indent` on, where the cursor is; keeps its line breaks. */
-static void print_wrapped(FILE *out, const char *text, int indent)
-{
-	int column = indent;
-
-	while (*text) {
-		if (*text == '\n') {
-			fputc('\n', out);
-			if (text[1] && text[1] != '\n')
-				fprintf(out, "%*s", indent, "");
-			column = indent;
-			text++;
-			continue;
-		}
-		if (*text == ' ' && column > indent) {
-			int next = (int)strcspn(text + 1, " \n");
-
-			text++;
-			if (column + 1 + next > HELP_WIDTH) {
-				fprintf(out, "\n%*s", indent, "");
-				column = indent;
-			} else {
-				fputc(' ', out);
-				column++;
-			}
-			continue;
-		}
-		fputc(*text++, out);
-		column++;
-	}
-	fputc('\n', out);
-}
-
-void cli_print_options(FILE *out, const struct cli_option *options)
-{
-	for (const struct cli_option *o = options; o && o->name; o++) {
-		char left[64];
-		int n = snprintf(left, sizeof(left), "  %c%c%s--%s%s%s", o->letter ? '-' : ' ',
-				 o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name,
-				 o->value ? " " : "", o->value ? o->value : "");
-
-		if (n > 27)
-			fprintf(out, "%s\n%*s", left, 28, "");
-		else
-			fprintf(out, "%-28s", left);
-		print_wrapped(out, o->help, 28);
-	}
-}
-
-void cli_print_verb_help(FILE *out, const struct cli_verb *verb)
-{
-	fprintf(out, "usage: reclaim %s %s%s\n\n", verb->name, verb->options ? "[OPTION]... " : "",
-		verb->operands);
-	print_wrapped(out, verb->description, 0);
-	fprintf(out, "\nOptions:\n");
-	cli_print_options(out, verb->options);
-	cli_print_options(out, (const struct cli_option[]){help_option, {0}});
-	if (verb->examples)
-		fprintf(out, "\nExamples:\n%s", verb->examples);
 }
 
 FILE *cli_output_open(const char *path)

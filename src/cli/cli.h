@@ -14,6 +14,7 @@
 #ifndef RCL_VERSION
 #define RCL_VERSION "0.1.0"
 #endif
+#define RCL_VERSION_DATE "2026-11-21"
 
 /* Exit codes, the same for every verb. */
 enum cli_exit {
@@ -78,9 +79,27 @@ int cli_error(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3
 /* The nearest of a NULL-ended list of names, or NULL when none is near. */
 const char *cli_nearest(const char *name, const char *const *names);
 
+/* What all help is made of. */
+extern const char cli_about[];
+extern const struct cli_option cli_help_option;
+struct cli_code {
+	int code;
+	const char *meaning; /* NULL ends the list */
+};
+extern const struct cli_code cli_codes[];
+
 void cli_print_verb_help(FILE *out, const struct cli_verb *verb);
 void cli_print_help(FILE *out, const struct cli_verb *const *verbs);
 void cli_print_options(FILE *out, const struct cli_option *options);
+
+/*
+ * The manual page of a verb, or of the program (NULL), for man(1); and what makes a shell complete
+ * command lines: "bash" or "zsh", false for others. cli_write_docs() puts all of it into a folder:
+ * man1/, bash/reclaim, zsh/_reclaim.
+ */
+void cli_print_man(FILE *out, const struct cli_verb *const *verbs, const struct cli_verb *verb);
+bool cli_print_completion(FILE *out, const struct cli_verb *const *verbs, const char *shell);
+int cli_write_docs(const char *folder, const struct cli_verb *const *verbs);
 
 /* "-o FILE", or stdout for NULL and "-". close: 0, or CLI_FAILED after saying why. */
 FILE *cli_output_open(const char *path);

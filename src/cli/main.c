@@ -7,20 +7,6 @@ static const struct cli_verb *const verbs[] = {
 	&cli_record, &cli_sim, &cli_size, &cli_gen, &cli_tunables, &cli_fidelity, NULL,
 };
 
-void cli_print_help(FILE *out, const struct cli_verb *const *list)
-{
-	fprintf(out,
-		"usage: reclaim VERB [OPTION]... [ARGUMENT]...\n\n"
-		"Linux 6.1's memory reclaim, as a program: what would the kernel do with this\n"
-		"workload in this much memory?\n\nVerbs:\n");
-	for (; *list; list++)
-		fprintf(out, "  %-12s%s\n", (*list)->name, (*list)->summary);
-	fprintf(out,
-		"\n'reclaim VERB --help' explains a verb.\n\n"
-		"Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 a run ended in an\n"
-		"OOM kill.\n");
-}
-
 static int unknown_verb(const char *word)
 {
 	const char *names[sizeof(verbs) / sizeof(verbs[0])] = {NULL};
@@ -32,6 +18,32 @@ static int unknown_verb(const char *word)
 	if (meant)
 		return cli_error(CLI_USAGE, "unknown verb '%s'; did you mean '%s'?", word, meant);
 	return cli_error(CLI_USAGE, "unknown verb '%s'; see 'reclaim --help'", word);
+}
+
+/* For packagers: "--man [VERB]", "--completion bash|zsh", "--docs FOLDER". -1: none of them. */
+static int print_docs(int argc, char **argv)
+{
+	const char *what = argc > 2 ? argv[2] : NULL;
+
+	if (!strcmp(argv[1], "--docs") && what)
+		return cli_write_docs(what, verbs);
+	if (!strcmp(argv[1], "--completion") && what) {
+		if (!cli_print_completion(stdout, verbs, what))
+			return cli_error(CLI_USAGE, "--completion %s: bash or zsh is needed", what);
+		return cli_output_close(stdout, NULL);
+	}
+	if (strcmp(argv[1], "--man"))
+		return -1;
+	for (size_t i = 0; what && verbs[i]; i++) {
+		if (strcmp(what, verbs[i]->name))
+			continue;
+		cli_print_man(stdout, verbs, verbs[i]);
+		return cli_output_close(stdout, NULL);
+	}
+	if (what)
+		return unknown_verb(what);
+	cli_print_man(stdout, verbs, NULL);
+	return cli_output_close(stdout, NULL);
 }
 
 int main(int argc, char **argv)
@@ -51,6 +63,9 @@ int main(int argc, char **argv)
 		puts("reclaim " RCL_VERSION);
 		return cli_output_close(stdout, NULL);
 	}
+	ret = print_docs(argc, argv);
+	if (ret >= 0)
+		return ret;
 	for (size_t i = 0; verbs[i]; i++) {
 		if (strcmp(argv[1], verbs[i]->name))
 			continue;

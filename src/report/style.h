@@ -60,7 +60,7 @@ static const char style[] =
 	"svg{font-size:15px}}\n"
 	"@media print{:root{color-scheme:light;--bg:#fff;--card:#fff;--text:#000;--muted:#444;"
 	"--line:#ccc;--a:#1f63b5;--b:#b8500f;--c:#2a7a4b;--d:#7b47a8;--e:#0d7d86}"
-	"body{padding:0;max-width:none;font-size:9.5pt}h2{margin:1.2rem 0 .4rem}"
+	"html{font-size:10.5px}body{padding:0;max-width:none;font-size:9.5pt}svg{max-width:none}h2{margin:1.2rem 0 .4rem}"
 	".charts{grid-template-columns:1fr 1fr;gap:.6rem}figure{padding:.5rem .7rem}"
 	"tr{break-inside:avoid}h2,p.s{break-after:avoid}.scroll{overflow:visible}"
 	"table{font-size:8pt}th,td{padding:.15rem .6rem .15rem 0}"
