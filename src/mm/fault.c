@@ -221,6 +221,19 @@ out:
 
 /* ---- file memory ------------------------------------------------------------------------- */
 
+/* Have the descriptors of a window's pages fetched all at once. */
+static void fetch_window(struct mapping *mapping, u64 index, u64 last)
+{
+	void **slot = rcl_radix_slot(mapping, index);
+
+	for (u64 i = index; slot && i <= last && i / RADIX_SLOTS == index / RADIX_SLOTS; i++) {
+		void *e = __atomic_load_n(slot++, __ATOMIC_RELAXED);
+
+		if (e && !entry_is_shadow(e))
+			__builtin_prefetch(e, 1);
+	}
+}
+
 /*
  * Map every page of the aligned window around the fault that is cached, uptodate and idle. True if
  * that included the faulting page.
@@ -240,6 +253,7 @@ static bool fault_around(struct fault *ft)
 	if (!mapping->size)
 		return false;
 	last = min(last, mapping->size - 1);
+	fetch_window(mapping, index, last);
 	for (; index <= last; index++) {
 		struct folio *f = rcl_radix_next(mapping, &index, last);
 		u64 vpn = vma->start + index - vma->pgoff;

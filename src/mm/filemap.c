@@ -117,16 +117,20 @@ static int insert(struct rcl *m, struct mapping *mapping, struct folio *f, u64 i
 	int err;
 
 	for (;;) {
-		void *old;
+		void **slot, *old;
 
 		spin_lock(&mapping->lock);
-		old = rcl_radix_load(mapping, index);
+		slot = rcl_radix_slot(mapping, index);
+		old = slot ? *slot : rcl_radix_load(mapping, index);
 		if (old && !entry_is_shadow(old))
 			err = -EEXIST;
+		else if (likely(slot))
+			err = 0;
 		else
 			err = rcl_radix_reserve(m, mapping, index, &spare);
 		if (!err) {
-			*shadow = rcl_radix_store(m, mapping, index, f);
+			*shadow = slot ? rcl_radix_store_slot(m, mapping, slot, index, f)
+				       : rcl_radix_store(m, mapping, index, f);
 			mapping->nr_pages++;
 			rcl_mod_folio_state(m, f, NR_FILE_PAGES, 1);
 		}

@@ -219,16 +219,19 @@ static inline void **rcl_radix_slot(struct mapping *mapping, u64 index)
 			return NULL;
 	}
 }
-/* Fetch what a store at index will read and write. */
+/* Fetch what a store at index, whose slot this is, will read and write. */
+static inline void rcl_radix_fetch_slot(void **slot, u64 index)
+{
+	__builtin_prefetch(slot, 1);
+	__builtin_prefetch(slot - (index & (RADIX_SLOTS - 1)) -
+			   offsetof(struct radix_node, slots) / sizeof(*slot));
+}
 static inline void rcl_radix_fetch(struct mapping *mapping, u64 index)
 {
 	void **slot = rcl_radix_slot(mapping, index);
 
-	if (slot) {
-		__builtin_prefetch(slot, 1);
-		__builtin_prefetch(slot - (index & (RADIX_SLOTS - 1)) -
-				   offsetof(struct radix_node, slots) / sizeof(*slot));
-	}
+	if (slot)
+		rcl_radix_fetch_slot(slot, index);
 }
 /* An empty node, charged to the running task's group; NULL when out of memory. Waits as gfp says. */
 struct radix_node *rcl_radix_alloc_node(struct rcl *m, gfp_t gfp);
@@ -247,6 +250,9 @@ void rcl_radix_unreserve(struct rcl *m, struct mapping *mapping, u64 index);
  * is NULL. NULL and shadows also clear the tags.
  */
 void *rcl_radix_store(struct rcl *m, struct mapping *mapping, u64 index, void *entry);
+/* The same for an index whose slot is known. */
+void *rcl_radix_store_slot(struct rcl *m, struct mapping *mapping, void **slot, u64 index,
+			   void *entry);
 void rcl_radix_set_tag(struct mapping *mapping, u64 index, enum radix_tag tag);
 void rcl_radix_clear_tag(struct mapping *mapping, u64 index, enum radix_tag tag);
 bool rcl_radix_get_tag(struct mapping *mapping, u64 index, enum radix_tag tag);

@@ -322,21 +322,18 @@ void rcl_lru_add_drain_all(struct rcl *m)
 		drain_cpu(m, &m->cpus[i]);
 }
 
-/*
- * The old end of a list is a chain of cold descriptors: each has to come from memory before the
- * next one is known, and a scan would wait for them one by one. For every page that comes in about
- * one will be scanned, so that is when another one is fetched. No lock is held and the place may be
- * out of date: it is read, no more, and a descriptor can always be read.
- */
-static void fetch_old_end(struct rcl *m, struct lruvec *lv, int lru)
+/* No lock is held and the place may be out of date; but a descriptor can always be read. */
+void rcl_lru_fetch_ahead(struct rcl *m, struct lruvec *lv, int lru)
 {
-	struct folio *f = __atomic_load_n(&lv->ahead[lru], __ATOMIC_RELAXED);
+	u32 left = __atomic_load_n(&lv->ahead[lru].left, __ATOMIC_RELAXED);
+	struct folio *f = __atomic_load_n(&lv->ahead[lru].at, __ATOMIC_RELAXED);
 
-	if (f < m->frames || f >= m->frames + m->nr_frames)
+	if (!left || f < m->frames || f >= m->frames + m->nr_frames)
 		return;
 	f = list_entry(__atomic_load_n(&f->lru.prev, __ATOMIC_RELAXED), struct folio, lru);
 	__builtin_prefetch(f, 1);
-	__atomic_store_n(&lv->ahead[lru], f, __ATOMIC_RELAXED);
+	__atomic_store_n(&lv->ahead[lru].at, f, __ATOMIC_RELAXED);
+	__atomic_store_n(&lv->ahead[lru].left, left - 1, __ATOMIC_RELAXED);
 }
 
 void rcl_folio_add_lru(struct rcl *m, struct folio *f)
@@ -346,8 +343,9 @@ void rcl_folio_add_lru(struct rcl *m, struct folio *f)
 	struct cpu *cpu = rcl_this_cpu(m);
 
 	RCL_DEBUG_ASSERT(!folio_test(f, PG_lru));
-	fetch_old_end(m, lv, base);
-	fetch_old_end(m, lv, base + LRU_ACTIVE);
+	/* For every page that comes in about one will be scanned. */
+	rcl_lru_fetch_ahead(m, lv, base);
+	rcl_lru_fetch_ahead(m, lv, base + LRU_ACTIVE);
 	batch_add(m, cpu, &cpu->batches.lru_add, f, move_add);
 }
 
@@ -366,8 +364,12 @@ void rcl_folio_activate(struct rcl *m, struct folio *f)
 	struct cpu *cpu = rcl_this_cpu(m);
 	u32 v = folio_flags(f);
 
-	if (v & BIT(PG_lru) && !(v & (BIT(PG_active) | BIT(PG_unevictable))))
+	if (v & BIT(PG_lru) && !(v & (BIT(PG_active) | BIT(PG_unevictable)))) {
+		/* Its neighbours on the list will be written when it moves. */
+		__builtin_prefetch(__atomic_load_n(&f->lru.next, __ATOMIC_RELAXED), 1);
+		__builtin_prefetch(__atomic_load_n(&f->lru.prev, __ATOMIC_RELAXED), 1);
 		batch_add(m, cpu, &cpu->batches.activate, f, move_activate);
+	}
 }
 
 /* A folio not on a list may sit in this CPU's add batch: let it arrive active. */

@@ -38,8 +38,11 @@ struct lruvec {
 	struct spinlock shadow_lock;
 	struct list_head shadow_nodes; /* shadow_lock: tree nodes that hold only shadows, oldest first */
 	u64 nr_shadow_nodes;	       /* shadow_lock */
-	/* A: where on the way from the old end the next scan's folios are being fetched; a hint */
-	struct folio *ahead[NR_LRU_LISTS];
+	/* A, a hint: the folio next to be fetched for the next scan, and how many may still be */
+	struct {
+		struct folio *at;
+		u32 left;
+	} ahead[NR_LRU_LISTS];
 };
 enum lruvec_flag { LRUVEC_CONGESTED = 1 };
 
@@ -87,6 +90,20 @@ void rcl_lruvec_add_folio(struct lruvec *lv, struct folio *f);
 void rcl_lruvec_add_folio_tail(struct lruvec *lv, struct folio *f);
 void rcl_lruvec_del_folio(struct lruvec *lv, struct folio *f);
 void rcl_update_lru_size(struct lruvec *lv, int lru, u32 zone, s64 nr);
+
+/*
+ * The old end of a list is a chain of cold descriptors: each has to come from memory before the
+ * next one is known, and a scan would wait for them one by one. So they are fetched one at a time
+ * from where there is other work in between. start: a scan ended here (lru_lock); fetch: one more.
+ */
+#define LRU_AHEAD 64u
+static inline void lru_start_ahead(struct lruvec *lv, int lru)
+{
+	__atomic_store_n(&lv->ahead[lru].at,
+			 list_last_entry(&lv->lists[lru], struct folio, lru), __ATOMIC_RELAXED);
+	__atomic_store_n(&lv->ahead[lru].left, LRU_AHEAD, __ATOMIC_RELAXED);
+}
+void rcl_lru_fetch_ahead(struct rcl *m, struct lruvec *lv, int lru);
 
 /* Queue on this CPU's batch; the folio reaches its list when the batch is full or drained. */
 void rcl_folio_add_lru(struct rcl *m, struct folio *f);

@@ -158,6 +158,8 @@ static inline int rcl_touch(struct rcl *m, struct mm *mm, u64 vpn, bool write)
 /* Count and clear accessed bits; *vm_flags gets the union over mappings. Lock optional (anon). */
 int rcl_folio_referenced(struct rcl *m, struct folio *f, bool is_locked, struct memcg *target,
 			 u32 *vm_flags);
+/* Fetch the first page-table word that one of these will look at. Takes the folio lock or gives up. */
+void rcl_rmap_fetch(struct rcl *m, struct folio *f);
 /* Remove all mappings, moving dirty bits to the folio; anonymous ones become swap entries (or
  * vanish when lazyfree and clean). */
 void rcl_try_to_unmap(struct rcl *m, struct folio *f);

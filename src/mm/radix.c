@@ -255,29 +255,16 @@ static void clear_tag_up(struct mapping *mapping, struct radix_node *node, u32 s
 	mapping->root_tags &= (u8)~BIT(tag);
 }
 
-void *rcl_radix_store(struct rcl *m, struct mapping *mapping, u64 index, void *entry)
+/* Store at a slot of a node of level 0. */
+static void *store_at(struct rcl *m, struct mapping *mapping, struct radix_node *node, u32 slot,
+		      void *entry)
 {
-	struct radix_node *node = lowest_node(mapping, index);
 	bool untag = !entry || entry_is_shadow(entry);
-	void *old;
-	u32 slot;
+	void *old = node->slots[slot];
 	int count, values;
 
 	RCL_DEBUG_ASSERT(spin_is_held(&mapping->lock));
 	RCL_DEBUG_ASSERT(!radix_is_node(entry));
-	if (!node || node->shift) {
-		if (!node && !index && !radix_is_node(mapping->root)) {
-			old = mapping->root;
-			if (untag)
-				mapping->root_tags = 0;
-			publish(&mapping->root, entry);
-			return old;
-		}
-		RCL_ASSERT(!entry); /* a path for it was to be reserved */
-		return NULL;
-	}
-	slot = slot_of(index, 0);
-	old = node->slots[slot];
 	if (old == entry)
 		return old;
 	for (u32 t = 0; untag && mapping->root_tags && t < NR_RADIX_TAGS; t++)
@@ -294,6 +281,34 @@ void *rcl_radix_store(struct rcl *m, struct mapping *mapping, u64 index, void *e
 			prune(m, mapping, node);
 	}
 	return old;
+}
+
+void *rcl_radix_store(struct rcl *m, struct mapping *mapping, u64 index, void *entry)
+{
+	struct radix_node *node = lowest_node(mapping, index);
+	void *old;
+
+	if (likely(node && !node->shift))
+		return store_at(m, mapping, node, slot_of(index, 0), entry);
+	RCL_DEBUG_ASSERT(spin_is_held(&mapping->lock));
+	RCL_DEBUG_ASSERT(!radix_is_node(entry));
+	if (!node && !index && !radix_is_node(mapping->root)) {
+		old = mapping->root;
+		if (!entry || entry_is_shadow(entry))
+			mapping->root_tags = 0;
+		publish(&mapping->root, entry);
+		return old;
+	}
+	RCL_ASSERT(!entry); /* a path for it was to be reserved */
+	return NULL;
+}
+
+void *rcl_radix_store_slot(struct rcl *m, struct mapping *mapping, void **slot, u64 index,
+			   void *entry)
+{
+	u32 n = slot_of(index, 0);
+
+	return store_at(m, mapping, list_entry(slot - n, struct radix_node, slots), n, entry);
 }
 
 void rcl_radix_delete_node(struct rcl *m, struct radix_node *node)

@@ -49,6 +49,7 @@
 /* Inserted, locked folios that have not been submitted yet: [start, start + nr). */
 struct run {
 	u64 start, nr;
+	struct folio *first;
 	bool workingset;
 };
 
@@ -63,7 +64,7 @@ static void submit_run(struct rcl *m, struct mapping *mapping, struct run *r)
 	p->ops->plug_start(p);
 	for (u64 i = r->start; i < r->start + r->nr; i++) {
 		/* Locked by us: it can only be the folio that was inserted. */
-		struct folio *f = rcl_radix_load(mapping, i);
+		struct folio *f = i == r->start ? r->first : rcl_radix_load(mapping, i);
 
 		rcl_file_readpage(m, f, false);
 		folio_put(m, f);
@@ -115,8 +116,10 @@ static void read_window(struct rcl *m, struct mapping *mapping, u64 index, u64 n
 		}
 		if (i + lookahead == nr)
 			folio_set(f, PG_readahead_);
-		if (!run.nr++)
+		if (!run.nr++) {
 			run.start = index + i;
+			run.first = f;
+		}
 		run.workingset |= folio_test(f, PG_workingset);
 	}
 	submit_run(m, mapping, &run);

@@ -25,7 +25,7 @@
 #include "mm/mm.h"
 #include "mm/writeback.h"
 
-/* Visits one mapping; false ends the walk. page_table_lock held. */
+/* Visits one mapping; false ends the walk. page_table_lock held. NULL: just fetch the first. */
 typedef bool visit_fn(struct rcl *m, struct folio *f, struct vma *vma, pte_t *pte, void *arg);
 
 static bool visit_vma(struct rcl *m, struct folio *f, struct vma *vma, visit_fn *visit, void *arg)
@@ -37,6 +37,12 @@ static bool visit_vma(struct rcl *m, struct folio *f, struct vma *vma, visit_fn 
 
 	if (f->index < vma->pgoff || vpn >= vma->end)
 		return true;
+	if (!visit) {
+		spin_lock(&mm->page_table_lock);
+		__builtin_prefetch(rcl_pte_lookup(mm, vpn), 1);
+		spin_unlock(&mm->page_table_lock);
+		return false;
+	}
 	rcl_work(m, WORK_RMAP);
 	spin_lock(&mm->page_table_lock);
 	pte = rcl_pte_fast(mm, vpn);
@@ -67,6 +73,15 @@ static void walk(struct rcl *m, struct folio *f, visit_fn *visit, void *arg)
 				break;
 		spin_unlock(&mapping->i_mmap_lock);
 	}
+}
+
+void rcl_rmap_fetch(struct rcl *m, struct folio *f)
+{
+	if (!folio_mapped(f) || !folio_trylock(f))
+		return;
+	if (folio_mapped(f) && f->mapping)
+		walk(m, f, NULL, NULL);
+	folio_unlock(m, f);
 }
 
 /* ---- counts ------------------------------------------------------------------------------ */

@@ -69,6 +69,8 @@ struct folio *rcl_read_swap_cache_async(struct rcl *m, swp_entry_t e, gfp_t gfp)
 void rcl_delete_from_swap_cache(struct rcl *m, struct folio *f, void *shadow);
 /* The group that owns a slot (charged the page swapped out); NULL if none. */
 struct memcg *rcl_swap_memcg(struct rcl *m, swp_entry_t e);
+/* Fetch what swapping the slot in will read; it may have been freed. */
+void rcl_swap_fetch(struct rcl *m, swp_entry_t e);
 void *rcl_swap_shadow(struct rcl *m, swp_entry_t e);
 
 /* Write a locked, cleaned-for-io swap-cache folio; unlocks it. 0 (also when the slot turned out

@@ -238,6 +238,15 @@ struct folio *rcl_swap_cache_get_folio(struct rcl *m, swp_entry_t e, struct vma 
 	return f;
 }
 
+void rcl_swap_fetch(struct rcl *m, swp_entry_t e)
+{
+	struct swap_area *a = swap_area_of(m, e);
+
+	__builtin_prefetch(a->cache + swp_offset(e), 1);
+	__builtin_prefetch(a->map + swp_offset(e), 1);
+	__builtin_prefetch(a->owner + swp_offset(e), 1);
+}
+
 void *rcl_swap_shadow(struct rcl *m, swp_entry_t e)
 {
 	void *word = __atomic_load_n(swap_area_of(m, e)->cache + swp_offset(e), __ATOMIC_RELAXED);

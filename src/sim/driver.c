@@ -560,6 +560,7 @@ static void free_places(struct run *r, u32 p)
 
 	for (u32 i = 0; proc->places && i < r->req->trace->nr_regions; i++) {
 		free(proc->places[i].tables);
+		free(proc->places[i].leaves);
 		if (!p || !proc->places[i].is_file)
 			free(proc->places[i].stamps);
 	}

@@ -35,7 +35,10 @@ int rcl_run_replay_init(struct run *r)
 
 			place->tables = calloc(place->pages / PTRS_PER_TABLE + 1,
 					       sizeof(struct page_table *));
-			if (!place->tables)
+			if (place->is_file)
+				place->leaves =
+					calloc(place->pages / RADIX_SLOTS + 1, sizeof(void **));
+			if (!place->tables || (place->is_file && !place->leaves))
 				return -ENOMEM;
 		}
 	}
@@ -68,6 +71,30 @@ static inline pte_t *find_word(struct mm *mm, struct place *place, u64 page)
 		*slot = container_of(p - vpn % PTRS_PER_TABLE, struct page_table, e[0]);
 	}
 	return &(*slot)->e[page % PTRS_PER_TABLE];
+}
+
+/* Where the page cache keeps a page's entry, or once kept it; NULL when that is not known. */
+static inline void **find_slot(const struct place *place, u64 page)
+{
+	void **leaf = place->leaves[page / RADIX_SLOTS];
+
+	return leaf ? leaf + page % RADIX_SLOTS : NULL;
+}
+
+/* Look again: what was found there was not this page. */
+static void refresh_slot(struct place *place, u64 page)
+{
+	void **slot = rcl_radix_slot(place->mapping, page);
+
+	place->leaves[page / RADIX_SLOTS] = slot ? slot - page % RADIX_SLOTS : NULL;
+}
+
+static inline bool holds_page(void **slot, const struct place *place, u64 page)
+{
+	struct folio *f = slot ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : NULL;
+
+	return f && !entry_is_shadow(f) && !radix_is_node(f) &&
+	       __atomic_load_n(&f->mapping, __ATOMIC_RELAXED) == place->mapping && f->index == page;
 }
 
 static bool is_dead(const struct runner *t)
@@ -113,10 +140,15 @@ static int call(struct runner *t, u64 word)
 		if (unlikely(r->req->check))
 			rcl_run_end_write(t, ret != 0);
 	} else {
+		struct place *place = &t->process->places[region];
 		void **slot = t->upcoming[t->done % UPCOMING].slot;
 
-		ret = slot && pages == 1 ? rcl_file_read_page(r->m, file, page, slot, &stamp)
-					 : rcl_file_read(r->m, file, page, pages, &stamp);
+		if (likely(pages == 1 && holds_page(slot, place, page))) {
+			ret = rcl_file_read_page(r->m, file, page, slot, &stamp);
+		} else {
+			ret = rcl_file_read(r->m, file, page, pages, &stamp);
+			refresh_slot(place, page);
+		}
 		if (unlikely(r->req->check) && !ret &&
 		    !rcl_run_check_read(t, region, page + pages - 1, stamp))
 			return -ECANCELED;
@@ -172,12 +204,23 @@ static inline void locate(struct runner *t, u64 n)
 	up->pte = NULL;
 	up->slot = NULL;
 	if (w & CALL_BIT) {
-		up->slot = rcl_radix_slot(place->mapping, page);
+		up->slot = find_slot(place, page);
 		__builtin_prefetch(up->slot);
 	} else if (likely(!(w & RUN_BITS))) {
 		up->pte = find_word(t->process->mm, place, page);
 		__builtin_prefetch(up->pte, 1);
 	}
+}
+
+/* A page of memory that will have to be brought in. */
+static void fetch_absent(struct runner *t, u64 word, pte_t pte)
+{
+	struct place *place = &t->process->places[rcl_word_region(word)];
+
+	if (pte_is_swap(pte))
+		rcl_swap_fetch(t->run->m, pte_swap(pte));
+	else if (place->mapping)
+		rcl_radix_fetch(place->mapping, rcl_word_page(word));
 }
 
 /* Its place has arrived: ask for the page's descriptor, or for what a miss will change. */
@@ -186,16 +229,15 @@ static inline void fetch(struct runner *t, u64 n)
 	struct upcoming *up = &t->upcoming[n % UPCOMING];
 	void *e;
 
+	if (up->pte && unlikely(!pte_present(*up->pte)))
+		fetch_absent(t, t->words[n], *up->pte);
 	if (!up->slot)
 		return;
 	e = __atomic_load_n(up->slot, __ATOMIC_RELAXED);
-	if (e && !entry_is_shadow(e)) {
+	if (e && !entry_is_shadow(e))
 		__builtin_prefetch(e, 1);
-	} else {
-		u64 w = t->words[n];
-
-		rcl_radix_fetch(t->process->places[rcl_word_region(w)].mapping, rcl_word_page(w));
-	}
+	else
+		rcl_radix_fetch_slot(up->slot, rcl_word_page(t->words[n]));
 }
 
 /* Before accesses [done, done + n) are made: see to those that follow. */

@@ -12,6 +12,7 @@
 
 #include "mm/machine.h"
 #include "mm/mm.h"
+#include "mm/swap.h"
 #include "mm/writeback.h"
 #include "platform/sim/sim.h"
 #include "sim/driver.h"
@@ -23,7 +24,9 @@ struct place {
 	bool is_file;
 	struct mapping *mapping;    /* files: shared by all tasks */
 	u64 *stamps;		    /* content expected of each page; 0 = never written */
-	struct page_table **tables; /* see replay.c: table i maps base + i * 512 and on */
+	/* see replay.c */
+	struct page_table **tables; /* table i maps base + i * 512 and on */
+	void ***leaves; /* file's page i * 64 was last seen to have its entry there, and so on */
 };
 
 /* An address space, and the regions as its tasks see them. */

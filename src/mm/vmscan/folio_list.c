@@ -297,14 +297,32 @@ static enum fate decide(struct shrink *s, struct folio *f, bool ignore_reference
 	return free_folio(s, f);
 }
 
-/* The next folio will probably leave its file: fetch what of the tree that will change. */
-static void fetch_mapping(struct rcl *m, struct folio *f)
+/*
+ * Fetch what the turn of a folio some places further up will need: its page-table word, or its
+ * place in its file's tree.
+ */
+#define FETCH_DISTANCE 3
+
+static void fetch_later(struct rcl *m, struct list_head *folios, struct folio *f)
 {
-	if (folio_test(f, PG_anon) || !folio_trylock(f))
-		return;
-	if (f->mapping)
-		rcl_radix_fetch(f->mapping, f->index);
-	folio_unlock(m, f);
+	struct list_head *l = &f->lru;
+
+	/* A list of mapped pages is scanned several times for each page that leaves it. */
+	if (folio_mapped(f))
+		rcl_lru_fetch_ahead(m, rcl_folio_lruvec(m, f), folio_lru_list(f));
+	for (u32 i = 0; i < FETCH_DISTANCE; i++) {
+		l = l->prev;
+		if (l == folios)
+			return;
+	}
+	f = list_entry(l, struct folio, lru);
+	if (folio_mapped(f)) {
+		rcl_rmap_fetch(m, f);
+	} else if (!folio_test(f, PG_anon) && folio_trylock(f)) {
+		if (f->mapping)
+			rcl_radix_fetch(f->mapping, f->index);
+		folio_unlock(m, f);
+	}
 }
 
 static void activate(struct shrink *s, struct folio *f)
@@ -336,8 +354,7 @@ u32 rcl_shrink_folio_list(struct rcl *m, struct list_head *folios, struct node *
 		struct folio *f = list_last_entry(folios, struct folio, lru);
 		enum fate fate = FATE_KEEP;
 
-		if (f->lru.prev != folios)
-			fetch_mapping(m, list_entry(f->lru.prev, struct folio, lru));
+		fetch_later(m, folios, f);
 		rcl_work(m, WORK_SCAN);
 		rcl_poll(m);
 		list_del(&f->lru);

@@ -59,8 +59,7 @@ static u64 isolate_folios(u64 nr_to_scan, struct lruvec *lv, struct list_head *d
 		taken[folio_zone_idx(f)]++;
 		list_move(&f->lru, dst);
 	}
-	__atomic_store_n(&lv->ahead[lru], list_last_entry(src, struct folio, lru),
-			 __ATOMIC_RELAXED);
+	lru_start_ahead(lv, lru);
 	list_splice_init(&skipped, src);
 	*nr_scanned = total;
 	rcl_work_n(m, WORK_SKIP, total - scan);
@@ -216,6 +215,10 @@ void rcl_shrink_active_list(struct rcl *m, u64 nr_to_scan, struct lruvec *lv,
 		struct folio *f = list_last_entry(&hold, struct folio, lru);
 		u32 vm_flags = 0;
 
+		if (folio_mapped(f))
+			rcl_lru_fetch_ahead(m, lv, lru);
+		if (f->lru.prev != &hold)
+			rcl_rmap_fetch(m, list_entry(f->lru.prev, struct folio, lru));
 		rcl_work(m, WORK_SCAN);
 		rcl_poll(m);
 		list_del(&f->lru);
