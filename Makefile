@@ -17,7 +17,7 @@ CONFIGURE = $(MAKE) --no-print-directory build/$(1)/build.ninja
 BUILD     = cmake --build --preset $(1) -j $(JOBS)
 
 .DEFAULT_GOAL = build
-.PHONY: build setup demo test fidelity bench asan tsan fuzz format check-format install clean help
+.PHONY: build setup demo test fidelity truth bench asan tsan fuzz format check-format install clean help
 
 build: setup build/release/build.ninja ## build the release
 	@$(call BUILD,release) --target all
@@ -39,6 +39,10 @@ test: build ## build, then run every test, then again with AddressSanitizer and 
 fidelity: setup build/release/build.ninja ## compare counters with a real kernel's [DIR=folder]
 	@$(call BUILD,release) --target reclaim-cli
 	$(RECLAIM) fidelity $(DIR)
+
+truth: build ## compare predictions with real programs on a real kernel
+	@scripts/setup record
+	@RECLAIM=$(CURDIR)/$(RECLAIM) tests/truth/compare
 
 bench: build ## measure speed
 	@for b in build/release/bench_*; do [ ! -x $$b ] || { echo "== $${b##*/}"; $$b; } || exit 1; done
