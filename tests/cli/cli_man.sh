@@ -36,7 +36,7 @@ if command -v groff > /dev/null; then
 	[ -z "$warnings" ] || fail "groff: $warnings"
 fi
 
-expect 2 --man siez
+expect 2 --man sizee
 says "did you mean 'size'"
 expect 1 --docs /dev/null/docs
 says /dev/null/docs
