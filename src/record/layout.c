@@ -16,87 +16,21 @@
 #include "record/plugin.h"
 #include "record/qemu_plugin.h"
 
-/* First area that ends behind the page. */
-static uint32_t area_index(uint64_t page)
+uint32_t layout_find(uint64_t page)
 {
-	uint32_t lo = 0, hi = rec.nr_areas;
-
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-
-		if (rec.areas[mid].end > page)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return lo;
-}
-
-uint32_t layout_find(uint64_t page, bool *is_file)
-{
-	uint32_t region = RCL_NATIVE_ANON, i;
+	const struct rcl_area *a;
+	uint32_t region;
 
 	pthread_rwlock_rdlock(&rec.layout_lock);
-	i = area_index(page);
-	if (i < rec.nr_areas && rec.areas[i].start <= page)
-		region = rec.areas[i].region;
-	if (is_file)
-		*is_file = i < rec.nr_areas && rec.areas[i].start <= page &&
-			   rec.areas[i].flags & RCL_MAP_FILE;
+	a = rcl_areas_find(&rec.areas, page);
+	region = a ? a->region : RCL_NATIVE_ANON;
 	pthread_rwlock_unlock(&rec.layout_lock);
 	return region;
 }
 
-static void insert(uint32_t at, struct area a)
+static void check(int rc)
 {
-	if (rec.nr_areas == rec.max_areas) {
-		rec.max_areas = rec.max_areas ? 2 * rec.max_areas : 64;
-		rec.areas = must(realloc(rec.areas, rec.max_areas * sizeof(*rec.areas)));
-	}
-	memmove(&rec.areas[at + 1], &rec.areas[at], (rec.nr_areas - at) * sizeof(*rec.areas));
-	rec.areas[at] = a;
-	rec.nr_areas++;
-}
-
-/* Make a border at the page. */
-static void split(uint64_t page)
-{
-	uint32_t i = area_index(page);
-	struct area upper;
-
-	if (i == rec.nr_areas || rec.areas[i].start >= page)
-		return;
-	upper = rec.areas[i];
-	upper.pgoff += page - upper.start;
-	upper.start = page;
-	rec.areas[i].end = page;
-	insert(i + 1, upper);
-}
-
-static void clear(uint64_t page, uint64_t pages)
-{
-	uint32_t from, to;
-
-	split(page);
-	split(page + pages);
-	from = area_index(page);
-	for (to = from; to < rec.nr_areas && rec.areas[to].start < page + pages; to++)
-		;
-	memmove(&rec.areas[from], &rec.areas[to], (rec.nr_areas - to) * sizeof(*rec.areas));
-	rec.nr_areas -= to - from;
-}
-
-static void add(struct area a)
-{
-	uint32_t i = area_index(a.start);
-	struct area *before = i ? &rec.areas[i - 1] : NULL;
-
-	/* Programs that map a little at a time, like a growing heap, have one area all the same. */
-	if (before && before->end == a.start && before->flags == a.flags &&
-	    before->region == a.region && !(a.flags & RCL_MAP_FILE))
-		before->end = a.end;
-	else
-		insert(i, a);
+	must(rc ? NULL : &rec);
 }
 
 /* Note a change, whose number is the first argument. The layout is locked for writing. */
@@ -125,8 +59,8 @@ void layout_map(struct cpu *c, uint64_t page, uint64_t pages, uint32_t flags, ui
 	if (!pages)
 		return;
 	pthread_rwlock_wrlock(&rec.layout_lock);
-	clear(page, pages);
-	add((struct area){page, page + pages, flags, region, pgoff});
+	check(rcl_areas_map(&rec.areas,
+			    (struct rcl_area){page, page + pages, flags, region, pgoff}));
 	cpu_forget(c, page, pages);
 	note(c, RCL_EVENT_MAP, args, 6);
 	pthread_rwlock_unlock(&rec.layout_lock);
@@ -139,7 +73,7 @@ void layout_unmap(struct cpu *c, uint64_t page, uint64_t pages)
 	if (!pages)
 		return;
 	pthread_rwlock_wrlock(&rec.layout_lock);
-	clear(page, pages);
+	check(rcl_areas_unmap(&rec.areas, page, pages));
 	cpu_forget(c, page, pages);
 	note(c, RCL_EVENT_UNMAP, args, 3);
 	pthread_rwlock_unlock(&rec.layout_lock);
@@ -148,20 +82,9 @@ void layout_unmap(struct cpu *c, uint64_t page, uint64_t pages)
 void layout_move(struct cpu *c, uint64_t page, uint64_t pages, uint64_t to, uint64_t to_pages)
 {
 	uint64_t args[] = {0, page, pages, to, to_pages};
-	struct area a = {.region = RCL_NATIVE_ANON, .flags = RCL_MAP_READ | RCL_MAP_WRITE};
-	uint32_t i;
 
 	pthread_rwlock_wrlock(&rec.layout_lock);
-	i = area_index(page);
-	if (i < rec.nr_areas && rec.areas[i].start <= page) {
-		a = rec.areas[i];
-		a.pgoff += page - a.start;
-	}
-	clear(page, pages);
-	clear(to, to_pages);
-	a.start = to;
-	a.end = to + to_pages;
-	add(a);
+	check(rcl_areas_move(&rec.areas, page, pages, to, to_pages));
 	cpu_forget(c, page, pages);
 	cpu_forget(c, to, to_pages);
 	note(c, RCL_EVENT_MOVE, args, 5);
@@ -175,13 +98,8 @@ void layout_change(struct cpu *c, unsigned int event, uint64_t page, uint64_t pa
 	if (!pages)
 		return;
 	pthread_rwlock_wrlock(&rec.layout_lock);
-	if (event == RCL_EVENT_PROTECT) {
-		split(page);
-		split(page + pages);
-		for (uint32_t i = area_index(page);
-		     i < rec.nr_areas && rec.areas[i].start < page + pages; i++)
-			rec.areas[i].flags = (rec.areas[i].flags & ~7u) | (uint32_t)value;
-	}
+	if (event == RCL_EVENT_PROTECT)
+		check(rcl_areas_protect(&rec.areas, page, pages, (uint32_t)value));
 	if (event == RCL_EVENT_ADVISE)
 		cpu_forget(c, page, pages);
 	note(c, event, args, 4);

@@ -149,8 +149,7 @@ static __attribute__((noinline)) void note_page(struct cpu *c, uint64_t page, un
 	}
 	*s = (struct slot){.page = page, .window = c->window, .written = record == RCL_REC_WRITE};
 	push(c, (uint64_t)record << ITEM_TYPE_SHIFT |
-			(uint64_t)layout_find(page, NULL) << ITEM_REGION_SHIFT |
-			(page & ITEM_PAGE_MASK));
+			(uint64_t)layout_find(page) << ITEM_REGION_SHIFT | (page & ITEM_PAGE_MASK));
 	pthread_mutex_unlock(&c->lock);
 }
 

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "record/control.h"
+#include "trace/areas.h"
 #include "trace/native.h"
 
 #define PAGE_SHIFT  12
@@ -78,13 +79,6 @@ struct cpu {
 	uint8_t *packed; /* room for a compressed chunk */
 };
 
-struct area {
-	uint64_t start, end; /* pages */
-	uint32_t flags;	     /* enum rcl_native_map_flag */
-	uint32_t region;
-	uint64_t pgoff;
-};
-
 struct recorder {
 	struct rcl_control *control;
 	uint64_t window_size;
@@ -97,8 +91,7 @@ struct recorder {
 	struct cpu *cpus[CPUS_MAX];
 
 	pthread_rwlock_t layout_lock;
-	struct area *areas; /* by address */
-	uint32_t nr_areas, max_areas;
+	struct rcl_areas areas;
 	uint32_t seq;
 	uint64_t brk; /* address; 0: not known yet */
 
@@ -136,7 +129,7 @@ void stream_region(uint32_t id, unsigned int kind, uint64_t bytes, const char *n
 void stream_task(uint32_t id, uint32_t process, uint32_t parent, unsigned int how);
 
 /* layout.c: all but find change the layout, and note it. */
-uint32_t layout_find(uint64_t page, bool *is_file);
+uint32_t layout_find(uint64_t page);
 void layout_read(struct cpu *c);
 void layout_map(struct cpu *c, uint64_t page, uint64_t pages, uint32_t flags, uint32_t region,
 		uint64_t pgoff);

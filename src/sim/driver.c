@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "trace/native.h"
+
 #define MIN_MEMORY (1ull << 20)
 #define MAX_MEMORY (1ull << 44)
 #define MAX_SWAP   (1ull << 48)
@@ -27,6 +29,9 @@ void rcl_sim_request_init(struct rcl_sim_request *req, const struct rcl_trace_im
 		.limit = RCL_SIM_NO_LIMIT,
 		.start = RCL_SIM_SMALL_PROGRAM,
 	};
+	/* A recording is of all that a program touches. */
+	if (trace && trace->recording && trace->recording->source == RCL_NATIVE_RECORDED)
+		req->start.anon_pages = 0;
 	rcl_tunables_defaults(&req->tunables);
 }
 
@@ -199,99 +204,32 @@ static bool wants_random(const struct rcl_sim_request *req)
 	return req->readahead == RCL_SIM_READAHEAD_OFF;
 }
 
-/* Which tasks there are, and the lowest task that shares an anonymous region with each. */
-struct task_map {
-	u64 accesses[256];
-	u16 leader[256];
-};
-
-static u16 leader_of(struct task_map *map, u16 t)
-{
-	while (map->leader[t] != t)
-		t = map->leader[t] = map->leader[map->leader[t]];
-	return t;
-}
-
-static void map_tasks(const struct rcl_trace_image *trace, struct task_map *map)
-{
-	u16 owner[RCL_TRACE_REGIONS_MAX];
-
-	memset(map->accesses, 0, sizeof(map->accesses));
-	memset(owner, 0xff, sizeof(owner));
-	for (u16 t = 0; t < 256; t++)
-		map->leader[t] = t;
-	for (u64 i = 0; i < trace->count; i++) {
-		u64 w = trace->words[i];
-		u16 t = rcl_word_task(w);
-
-		map->accesses[t]++;
-		if (rcl_word_kind(w) != RCL_ACCESS_ANON)
-			continue;
-		u16 *o = &owner[rcl_word_region(w)];
-		if (*o == t)
-			continue;
-		if (*o != UINT16_MAX) {
-			u16 a = leader_of(map, *o), b = leader_of(map, t);
-
-			map->leader[max(a, b)] = min(a, b);
-		}
-		*o = t;
-	}
-}
-
-/* Each task's accesses, in order, one task behind the other in one array. */
-static int split_words(struct run *r, const struct task_map *map)
-{
-	const struct rcl_trace_image *trace = r->req->trace;
-	u64 *at[256] = {NULL}, *next;
-
-	if (r->nr_runners == 1) {
-		r->runners[0].words = trace->words;
-		return 0;
-	}
-	next = r->split = malloc(trace->count * sizeof(u64));
-	if (!next)
-		return -ENOMEM;
-	for (u32 i = 0; i < r->nr_runners; i++) {
-		r->runners[i].words = at[r->runners[i].id] = next;
-		next += map->accesses[r->runners[i].id];
-	}
-	for (u64 i = 0; i < trace->count; i++)
-		*at[rcl_word_task(trace->words[i])]++ = trace->words[i];
-	return 0;
-}
-
 static int create_tasks(struct run *r)
 {
 	const struct rcl_trace_image *trace = r->req->trace;
-	struct process *of_leader[256] = {NULL};
 	struct runner *longest;
-	struct task_map map;
 
-	map_tasks(trace, &map);
-	r->runners = calloc(256, sizeof(*r->runners));
-	r->processes = calloc(256, sizeof(*r->processes));
+	r->nr_runners = trace->nr_tasks;
+	r->nr_processes = trace->nr_processes;
+	r->runners = calloc(r->nr_runners, sizeof(*r->runners));
+	r->processes = calloc(r->nr_processes, sizeof(*r->processes));
 	if (!r->runners || !r->processes)
 		return -ENOMEM;
 	longest = r->runners;
-	for (u16 id = 0; id < 256; id++) {
-		struct runner *t = &r->runners[r->nr_runners];
-		struct process **p = &of_leader[leader_of(&map, id)];
+	for (u32 i = 0; i < r->nr_runners; i++) {
+		const struct rcl_trace_task *task = &trace->tasks[i];
+		struct runner *t = &r->runners[i];
 
-		if (!map.accesses[id] && !(id == 255 && !r->nr_runners))
-			continue;
-		if (!*p)
-			*p = &r->processes[r->nr_processes++];
-		r->nr_runners++;
 		t->run = r;
-		t->process = *p;
-		t->id = id;
-		t->nr_words = map.accesses[id];
+		t->process = &r->processes[task->process];
+		t->id = (u16)task->id;
+		t->words = trace->words + task->first;
+		t->nr_words = task->count;
 		if (t->nr_words > longest->nr_words)
 			longest = t;
 	}
 	longest->longest = true;
-	return split_words(r, &map);
+	return trace->recording ? rcl_run_play_init(r) : 0;
 }
 
 /* Addresses are the same in every process; files are one, opened by each. */
@@ -346,9 +284,11 @@ static int create_processes(struct run *r)
 	int ret = 0;
 
 	for (u32 i = 0; i < r->nr_processes && !ret; i++) {
+		if (r->play && !rcl_run_play_is_root(r, i))
+			continue;
 		ret = rcl_mm_create(r->m, r->group ? r->group : r->m->root_memcg,
 				    &r->processes[i].mm);
-		if (!ret)
+		if (!ret && !r->play)
 			ret = map_regions(r, &r->processes[i]);
 	}
 	return ret;
@@ -482,9 +422,9 @@ static int start_program(struct run *r)
 {
 	int ret = create_processes(r);
 
-	if (!ret)
+	if (!ret && !r->play)
 		ret = rcl_run_replay_init(r);
-	if (!ret && r->req->check)
+	if (!ret && r->req->check && !r->play)
 		ret = rcl_run_content_init(r);
 	if (!ret)
 		ret = rcl_run_start(r);
@@ -546,8 +486,7 @@ static int set_up(struct run *r)
 	if (!ret)
 		ret = open_group(r);
 	if (!ret && r->req->by_region) {
-		r->res->regions =
-			calloc(r->req->trace->nr_regions + 1, sizeof(*r->res->regions));
+		r->res->regions = calloc(r->req->trace->nr_regions + 1, sizeof(*r->res->regions));
 		if (!r->res->regions)
 			ret = -ENOMEM;
 	}
@@ -577,6 +516,7 @@ static void tear_down(struct run *r, bool orderly)
 	for (u32 p = 0; orderly && r->m && p < nr; p++)
 		if (r->processes[p].mm)
 			rcl_mm_destroy(r->m, r->processes[p].mm);
+	rcl_run_play_undo(r, orderly);
 	for (u32 i = 0; orderly && r->m && nr && i < r->req->trace->nr_regions; i++)
 		if (r->processes[0].places && r->processes[0].places[i].mapping)
 			rcl_mapping_destroy(r->m, r->processes[0].places[i].mapping);
@@ -592,7 +532,6 @@ static void tear_down(struct run *r, bool orderly)
 		free(r->processes[p].places);
 		free(r->processes[p].files);
 	}
-	free(r->split);
 	free(r->runners);
 	free(r->processes);
 }

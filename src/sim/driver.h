@@ -8,9 +8,8 @@
  * The machine of a run: one node (or the layout the request gives), a disk that holds the trace's
  * files one behind the other, a swap device, kswapd and a flusher as the engine starts them. The
  * program: a group with memory.max (none: the root group), a task for each task of the trace, and
- * in its address space each region at an address of its own, 1 GiB aligned. Tasks that touch the
- * same anonymous region are threads of one process and share its address space; others are
- * processes.
+ * in its address space each region at an address of its own, 1 GiB aligned. A recording says itself
+ * what lies where; see play.c.
  */
 #ifndef RCL_SIM_DRIVER_H
 #define RCL_SIM_DRIVER_H
@@ -133,6 +132,7 @@ struct rcl_sim_result {
 	u64 usage_peak;	   /* bytes charged to the group at most */
 	u64 accesses;	   /* done */
 	u64 io_errors;	   /* read() and write() calls that failed */
+	u64 stray;	   /* recordings: accesses to what another task had unmapped by then */
 	u64 run_ns;	   /* virtual time from the first access to the last task's end */
 	u64 stall_ns;	   /* some task of the program was stalled on memory */
 	u64 full_stall_ns; /* all its tasks were */

@@ -47,14 +47,7 @@ int rcl_run_replay_init(struct run *r)
 
 u64 rcl_run_access_number(const struct runner *t, u64 n)
 {
-	const struct rcl_trace_image *trace = t->run->req->trace;
-
-	if (t->run->nr_runners == 1)
-		return n + 1;
-	for (u64 i = 0; i < trace->count; i++)
-		if (rcl_word_task(trace->words[i]) == t->id && !n--)
-			return i + 1;
-	return trace->count;
+	return (u64)(t->words - t->run->req->trace->words) + n + 1;
 }
 
 /* The page-table word of a page, or NULL while there is no table for it. */
@@ -326,9 +319,13 @@ static bool go_on(struct runner *t)
 static int replay(struct runner *t)
 {
 	struct run *r = t->run;
+	int (*some)(struct runner *, u32) = r->play ? rcl_run_play : batch;
 	u64 next_check = r->check_every;
 	u32 mark = 0;
-	int ret = 0;
+	int ret = r->play ? rcl_run_play_begin(t) : 0;
+
+	if (ret)
+		return ret;
 
 	while (t->done < t->nr_words) {
 		u64 stop = min(t->nr_words, (t->done / CHUNK + 1) * CHUNK);
@@ -338,7 +335,7 @@ static int replay(struct runner *t)
 		if (t->longest && mark < RCL_SIM_TIMELINE)
 			stop = min(stop, mark_at(t, mark));
 		while (t->done < stop) {
-			ret = batch(t, (u32)min(stop - t->done, (u64)BATCH));
+			ret = some(t, (u32)min(stop - t->done, (u64)BATCH));
 			if (unlikely(ret))
 				return ret;
 		}
@@ -378,6 +375,8 @@ void rcl_run_replay(void *arg)
 		rcl_run_fail(r, RCL_SIM_OOM, number, "task %u was killed: out of memory", t->id);
 	else if (ret && ret != -ECANCELED)
 		rcl_run_fail(r, RCL_SIM_BROKEN, number, "an access failed: error %d", -ret);
+	if (r->play)
+		rcl_run_play_end(t, ret);
 	t->end_ns = r->plat->now;
 	if (--r->nr_alive)
 		return;

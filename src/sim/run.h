@@ -5,6 +5,7 @@
  *   driver.c  from the request to an open machine, and from its end to the result
  *   start.c   what is in memory before the first access
  *   replay.c  the accesses
+ *   play.c    the same for recordings, which have a layout that changes
  *   content.c checking runs: what each page must hold
  */
 #ifndef RCL_SIM_RUN_H
@@ -73,7 +74,7 @@ struct run {
 	u32 nr_runners, nr_processes, nr_alive;
 	struct runner *runners;
 	struct process *processes;
-	u64 *split;	 /* words by task, when there are several */
+	struct play *play; /* play.c: of a recording; else NULL */
 	bool stop;	 /* somebody failed in a way that ends the whole run */
 	u64 check_every; /* accesses; 0 = never */
 	u64 start_ns;
@@ -113,6 +114,14 @@ void rcl_run_replay(void *arg);
 int rcl_run_replay_init(struct run *r);
 /* Number in the trace, from 1, of a task's n-th access. */
 u64 rcl_run_access_number(const struct runner *t, u64 n);
+
+/* play.c: the same for recordings, whose tasks begin and end as the recording says. */
+int rcl_run_play_init(struct run *r);
+void rcl_run_play_undo(struct run *r, bool orderly);
+bool rcl_run_play_is_root(const struct run *r, u32 process);
+int rcl_run_play_begin(struct runner *t);
+int rcl_run_play(struct runner *t, u32 n);
+void rcl_run_play_end(struct runner *t, int error);
 
 /* content.c */
 int rcl_run_content_init(struct run *r);

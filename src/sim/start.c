@@ -202,6 +202,8 @@ int rcl_run_start(struct run *r)
 		struct own own = {.run = r, .mm = r->processes[p].mm, .first = !p};
 		bool killed;
 
+		if (!own.mm)
+			continue; /* forked later */
 		ret = rcl_run_task(r, own.mm, r->group, "start", start_process, &own, &killed);
 		if (!ret)
 			ret = killed ? -EINTR : own.ret;

@@ -40,9 +40,12 @@ struct rcl_format {
 	/* Decode at most `max` words behind out[*n], advancing *n; 0 with nothing added is the
 	 * end. On failure *n still counts the good ones. */
 	int (*next)(struct rcl_trace *t, uint64_t *out, size_t max, size_t *n);
+
+	/* Formats that are more than one stream of accesses: make the image. NULL for the others. */
+	int (*load)(struct rcl_trace *t, bool keep, struct rcl_trace_image **out);
 };
 
-extern const struct rcl_format rcl_format_tracegen, rcl_format_oracle_general, rcl_format_vscsi,
+extern const struct rcl_format rcl_format_native, rcl_format_tracegen, rcl_format_oracle_general, rcl_format_vscsi,
 	rcl_format_csv, rcl_format_address, rcl_format_lackey, rcl_format_blocks;
 
 /* What is left of a request that did not fit into one word, or into the caller's buffer. */
@@ -86,7 +89,7 @@ int rcl_trace_open_source(const struct rcl_trace_source *source, const char *for
 uint32_t rcl_trace_add_region(struct rcl_trace *t, enum rcl_access_kind kind, const char *name,
 			      uint64_t pages);
 
-/* The bits of a word beside its page: one page, task 0. */
+/* The bits of a word beside its page: one page. */
 static inline uint64_t rcl_word_bits(enum rcl_access_kind kind, bool write, uint32_t region)
 {
 	return (uint64_t)kind << RCL_WORD_KIND_SHIFT | (uint64_t)write << RCL_WORD_WRITE_SHIFT |

@@ -28,6 +28,7 @@
 struct image {
 	struct rcl_trace_image public;
 	uint64_t mapped; /* bytes at public.words */
+	struct rcl_trace_task task; /* the one there is */
 	struct rcl_region regions[];
 };
 
@@ -121,6 +122,9 @@ int rcl_image_end(struct rcl_image_builder *b, const struct rcl_region *regions,
 	image->public.regions = image->regions;
 	image->public.region_summaries = summaries;
 	image->public.nr_regions = nr_regions;
+	image->task.count = b->count;
+	image->public.tasks = &image->task;
+	image->public.nr_tasks = image->public.nr_processes = 1;
 	image->public.format = format;
 	image->public.compression = compression;
 	if (b->count) {
@@ -139,6 +143,10 @@ void rcl_trace_image_free(struct rcl_trace_image *image)
 {
 	if (!image)
 		return;
+	if (image->recording) {
+		rcl_native_image_free(image);
+		return;
+	}
 	if (image->words)
 		munmap((void *)(uintptr_t)image->words, ((struct image *)image)->mapped);
 	free(image);
@@ -177,6 +185,13 @@ static int load(const char *path, const char *format, bool keep, struct rcl_trac
 	*out = NULL;
 	if (rc)
 		return rc;
+	if (t->format->load) {
+		rc = t->format->load(t, keep, out);
+		if (rc)
+			rcl_error_set(err, rc, "%s", t->error.text);
+		rcl_trace_close(t);
+		return rc;
+	}
 	rc = rcl_image_begin(&b, t->regions, t->nr_regions, t->expected, keep);
 	if (rc)
 		rcl_error_set(err, rc, "%s: out of memory", rcl_input_name(&t->input));

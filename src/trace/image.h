@@ -35,4 +35,7 @@ int rcl_image_end(struct rcl_image_builder *b, const struct rcl_region *regions,
 
 void rcl_image_abandon(struct rcl_image_builder *b);
 
+/* native.c: an image of a recording is in other pieces. */
+void rcl_native_image_free(struct rcl_trace_image *image);
+
 #endif

@@ -17,8 +17,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define KINDS		 3u
-#define KEYS		 (1u << (RCL_WORD_TASK_SHIFT - RCL_WORD_KIND_SHIFT)) /* of kind, write and region */
+#define KINDS	3u
+#define REGIONS 256u /* what the simple formats have is two */
+#define KEYS                                                                                       \
+	(REGIONS << (RCL_WORD_REGION_SHIFT - RCL_WORD_KIND_SHIFT)) /* of kind, write and region */
 #define KEY_WRITE	 (1u << (RCL_WORD_WRITE_SHIFT - RCL_WORD_KIND_SHIFT))
 #define KEY_REGION_SHIFT (RCL_WORD_REGION_SHIFT - RCL_WORD_KIND_SHIFT)
 
@@ -41,6 +43,10 @@ int rcl_tally_new(struct rcl_tally **out, const struct rcl_region *regions, uint
 	struct rcl_tally *tally = calloc(1, sizeof(*tally) + nr_sets * sizeof(tally->sets[0]));
 
 	*out = NULL;
+	if (nr_regions > REGIONS) {
+		free(tally);
+		return -ENOMEM;
+	}
 	if (!tally)
 		return -ENOMEM;
 	tally->nr_regions = nr_regions;

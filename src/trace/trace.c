@@ -29,7 +29,7 @@
 #include "trace/text.h"
 
 static const struct rcl_format *const formats[] = {
-	&rcl_format_tracegen, &rcl_format_vscsi, &rcl_format_address,	     &rcl_format_lackey,
+	&rcl_format_native, &rcl_format_tracegen, &rcl_format_vscsi, &rcl_format_address,	     &rcl_format_lackey,
 	&rcl_format_blocks,   &rcl_format_csv,	 &rcl_format_oracle_general,
 };
 

@@ -2,6 +2,7 @@
 #ifndef RCL_TRACE_TRACE_H
 #define RCL_TRACE_TRACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -26,6 +27,7 @@ enum rcl_access_kind {
 	RCL_ACCESS_ANON, /* load or store in anonymous memory */
 	RCL_ACCESS_MMAP, /* load or store through a mapping of a file */
 	RCL_ACCESS_FILE, /* read() or write() of a file */
+	RCL_ACCESS_EVENT /* no access: something else that happened (recordings only) */
 };
 
 /* One access: `pages` consecutive pages from `page` on, touched by one load, store or call. */
@@ -34,7 +36,6 @@ struct rcl_access {
 	uint32_t region; /* index of the region it falls in */
 	uint8_t kind;	 /* enum rcl_access_kind */
 	uint8_t write;	 /* 0 or 1 */
-	uint16_t task;	 /* who made it, < 256; 0 where the format does not say */
 	uint32_t pages;	 /* 1 .. 512; a longer request comes as several accesses */
 };
 
@@ -53,7 +54,10 @@ struct rcl_region {
 /*
  * An access packed into one word, the form in which every format is decoded:
  *
- *   bits 0-35 page | 36-44 pages - 1 | 45-46 kind | 47 write | 48-55 region | 56-63 task
+ *   bits 0-35 page | 36-44 pages - 1 | 45-46 kind | 47 write | 48-63 region
+ *
+ * A recording has words that are no accesses: with `write`, that many references (bits 0-35) have
+ * been executed since the last such word; without, the page is an index into the image's events.
  */
 #define RCL_WORD_PAGE_BITS    36
 #define RCL_WORD_RUN_SHIFT    36
@@ -61,11 +65,10 @@ struct rcl_region {
 #define RCL_WORD_KIND_SHIFT   45
 #define RCL_WORD_WRITE_SHIFT  47
 #define RCL_WORD_REGION_SHIFT 48
-#define RCL_WORD_TASK_SHIFT   56
 
 #define RCL_TRACE_PAGES_MAX   (1ull << RCL_WORD_PAGE_BITS) /* pages in a region, at most */
 #define RCL_TRACE_RUN_MAX     (1u << RCL_WORD_RUN_BITS)	   /* pages in an access, at most */
-#define RCL_TRACE_REGIONS_MAX 256u
+#define RCL_TRACE_REGIONS_MAX 65536u
 
 _Static_assert(RCL_WORD_PAGE_BITS == RCL_WORD_RUN_SHIFT, "the run follows the page");
 _Static_assert(RCL_WORD_RUN_SHIFT + RCL_WORD_RUN_BITS == RCL_WORD_KIND_SHIFT, "kind follows run");
@@ -92,12 +95,12 @@ static inline int rcl_word_write(uint64_t word)
 
 static inline uint32_t rcl_word_region(uint64_t word)
 {
-	return (uint32_t)(word >> RCL_WORD_REGION_SHIFT & 255);
+	return (uint32_t)(word >> RCL_WORD_REGION_SHIFT);
 }
 
-static inline uint16_t rcl_word_task(uint64_t word)
+static inline int rcl_word_is_event(uint64_t word)
 {
-	return (uint16_t)(word >> RCL_WORD_TASK_SHIFT);
+	return rcl_word_kind(word) == RCL_ACCESS_EVENT;
 }
 
 static inline struct rcl_access rcl_word_unpack(uint64_t word)
@@ -107,7 +110,6 @@ static inline struct rcl_access rcl_word_unpack(uint64_t word)
 		.region = rcl_word_region(word),
 		.kind = (uint8_t)rcl_word_kind(word),
 		.write = (uint8_t)rcl_word_write(word),
-		.task = rcl_word_task(word),
 		.pages = rcl_word_pages(word),
 	};
 }
@@ -117,8 +119,7 @@ static inline uint64_t rcl_word_pack(const struct rcl_access *a)
 	return a->page | (uint64_t)(a->pages - 1) << RCL_WORD_RUN_SHIFT |
 	       (uint64_t)a->kind << RCL_WORD_KIND_SHIFT |
 	       (uint64_t)a->write << RCL_WORD_WRITE_SHIFT |
-	       (uint64_t)a->region << RCL_WORD_REGION_SHIFT |
-	       (uint64_t)a->task << RCL_WORD_TASK_SHIFT;
+	       (uint64_t)a->region << RCL_WORD_REGION_SHIFT;
 }
 
 /* What a trace touches of one region. */
@@ -145,6 +146,50 @@ struct rcl_trace_summary {
 };
 
 /*
+ * A task: one stream of words, which are in the order in which it made them. Tasks of one process
+ * share an address space.
+ */
+struct rcl_trace_task {
+	uint64_t first, count; /* its words */
+	uint32_t id;	       /* as the trace has it */
+	uint32_t process;      /* 0 .. nr_processes - 1 */
+	uint32_t parent;       /* index of the task that starts it; its own: runs from the start */
+	bool forked;	       /* its process is a copy of the parent's */
+	uint64_t references, instructions;
+};
+
+/*
+ * Something that happened between accesses, in a recording: an enum rcl_native_event and its
+ * arguments (trace/native.h). Tasks and regions are indices of this image. Events that change an
+ * address space happen one after the other within a process: number `order` comes when `order`
+ * others have happened. A SYNC waits until args[0] of them have.
+ */
+struct rcl_trace_event {
+	uint32_t type;
+	uint32_t order;
+	uint64_t args[5];
+};
+
+/* What there is to know of a recording beside its words. */
+struct rcl_trace_recording {
+	const struct rcl_trace_event *events;
+	uint32_t nr_events;
+	const uint64_t *file_pages; /* by region: the most pages a file ever has */
+	const char *const *names;   /* by region, in full */
+	const uint64_t *sizes;	    /* by region: bytes of a file when it was seen first */
+	uint32_t source;	    /* enum rcl_native_source */
+	uint32_t window;
+	uint64_t native_ns; /* the program's time without emulation; 0: not known */
+	uint64_t references, instructions;
+	bool complete;	  /* it was recorded to its end */
+	uint32_t status;  /* the program's exit code, if complete */
+	uint64_t missing; /* bytes at the end that are no whole chunk */
+	uint64_t chunks, bytes;
+	const char *command; /* words with a NUL behind each */
+	size_t command_size;
+};
+
+/*
  * A decoded trace: read-only once returned, so any number of threads may share it; the caller owns
  * it and frees it after the last of them is done.
  */
@@ -154,6 +199,16 @@ struct rcl_trace_image {
 	const struct rcl_region *regions;
 	const struct rcl_region_summary *region_summaries;
 	uint32_t nr_regions;
+	/* Streams of words one behind the other; NULL: one task, which made all of them. */
+	const struct rcl_trace_task *tasks;
+	uint32_t nr_tasks, nr_processes;
+	/*
+	 * NULL, or the trace is a recording: pages of loads and stores are then pages of the
+	 * address space, in regions of files too, and what lies where is told by its events. Pages
+	 * of RCL_ACCESS_FILE are pages of the file, as ever. The footprint is the most that there
+	 * was at any time, and so are the regions'.
+	 */
+	const struct rcl_trace_recording *recording;
 	struct rcl_trace_summary summary;
 	const char *format;	 /* name of the format it was read as */
 	const char *compression; /* "none", "gzip", "xz" or "zstd" */

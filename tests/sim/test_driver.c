@@ -227,9 +227,20 @@ static void the_machine_starts_as_told(void **state)
 /* Two tasks that share an anonymous region and a file, and one with a region of its own. */
 static struct rcl_trace_image *tasks_image(uint64_t *words, size_t nr, struct rcl_region *regions,
 					   struct rcl_region_summary *sums,
+					   struct rcl_trace_task *tasks,
 					   struct rcl_trace_image *image)
 {
 	uint64_t x = 88172645463325252ull;
+
+	assert_int_equal(nr % 3, 0);
+	for (uint32_t i = 0; i < 3; i++)
+		tasks[i] = (struct rcl_trace_task){
+			.first = nr / 3 * i,
+			.count = nr / 3,
+			.id = 3 * i,
+			.process = i == 2,
+			.parent = i,
+		};
 
 	regions[0] = (struct rcl_region){RCL_ACCESS_ANON, "shared", 600};
 	regions[1] = (struct rcl_region){RCL_ACCESS_ANON, "own", 600};
@@ -240,8 +251,7 @@ static struct rcl_trace_image *tasks_image(uint64_t *words, size_t nr, struct rc
 		x ^= x << 13;
 		x ^= x >> 7;
 		x ^= x << 17;
-		a.task = (uint16_t)(3 * (x % 3)); /* 0, 3, 6 */
-		a.region = x >> 8 & 1 ? 2 : a.task == 6 ? 1 : 0;
+		a.region = x >> 8 & 1 ? 2 : i / (nr / 3) == 2 ? 1 : 0;
 		a.kind = a.region < 2 ? RCL_ACCESS_ANON
 			 : x >> 9 & 1 ? RCL_ACCESS_FILE
 				      : RCL_ACCESS_MMAP;
@@ -258,6 +268,9 @@ static struct rcl_trace_image *tasks_image(uint64_t *words, size_t nr, struct rc
 		.regions = regions,
 		.region_summaries = sums,
 		.nr_regions = 3,
+		.tasks = tasks,
+		.nr_tasks = 3,
+		.nr_processes = 2,
 		.format = "test",
 		.summary = {.accesses = nr, .footprint_pages = 1800, .anon_pages = 1200},
 	};
@@ -269,12 +282,13 @@ static void several_tasks_share_what_they_share(void **state)
 	static uint64_t words[30000];
 	struct rcl_region regions[3];
 	struct rcl_region_summary sums[3];
+	struct rcl_trace_task tasks[3];
 	struct rcl_trace_image image;
 	struct rcl_sim_request req;
 	struct rcl_sim_result a, b;
 
 	(void)state;
-	req = request(tasks_image(words, ARRAY_SIZE(words), regions, sums, &image), 3 * MIB);
+	req = request(tasks_image(words, ARRAY_SIZE(words), regions, sums, tasks, &image), 3 * MIB);
 	req.check = true;
 	req.tunables.check_every = 5000;
 	for (req.nr_cpus = 1; req.nr_cpus <= 3; req.nr_cpus += 2) {

@@ -162,7 +162,7 @@ static void options(void **state)
 	static const struct {
 		const char *format, *says;
 	} wrong[] = {
-		{"nonsense", "unknown trace format 'nonsense' (known: tracegen, "},
+		{"nonsense", "unknown trace format 'nonsense' (known: reclaim, "},
 		{"csv:colour=3", "format csv has no option 'colour' (it has: unit, size, time-col"},
 		{"blocks:obj-id-col=1",
 		 "format blocks has no option 'obj-id-col' (it has: unit, size)"},
@@ -192,7 +192,7 @@ static void formats_are_listed(void **state)
 	(void)state;
 	for (; rcl_trace_format_name(n); n++)
 		assert_non_null(rcl_trace_format_help(n));
-	assert_int_equal(n, 7);
+	assert_int_equal(n, 8);
 	assert_null(rcl_trace_format_help(n));
 }
 

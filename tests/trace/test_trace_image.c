@@ -17,7 +17,6 @@ static void words_keep_everything(void **state)
 			.region = test_random(&seed) % RCL_TRACE_REGIONS_MAX,
 			.kind = test_random(&seed) % 3,
 			.write = test_random(&seed) & 1,
-			.task = test_random(&seed) & 255,
 			.pages = 1 + test_random(&seed) % RCL_TRACE_RUN_MAX,
 		};
 		struct rcl_access b = rcl_word_unpack(rcl_word_pack(&a));
@@ -27,7 +26,6 @@ static void words_keep_everything(void **state)
 		assert_int_equal(a.region, b.region);
 		assert_int_equal(a.kind, b.kind);
 		assert_int_equal(a.write, b.write);
-		assert_int_equal(a.task, b.task);
 		assert_int_equal(a.pages, b.pages);
 	}
 }

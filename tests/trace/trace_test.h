@@ -297,7 +297,6 @@ static inline void assert_access(const struct rcl_access *a, enum rcl_access_kin
 	assert_int_equal(a->page, page);
 	assert_int_equal(a->pages, pages);
 	assert_int_equal(a->write, write);
-	assert_int_equal(a->task, 0);
 }
 
 static inline void assert_same_accesses(const struct accesses *a, const struct accesses *b)
