@@ -460,6 +460,7 @@ int rcl_memcg_charge(struct rcl *m, struct folio *f, struct memcg *memcg, gfp_t 
 	int err;
 
 	RCL_DEBUG_ASSERT(!f->memcg);
+	rcl_work(m, WORK_ALLOC);
 	if (!memcg)
 		memcg = rcl_current_memcg(m);
 	err = try_charge(m, memcg, gfp, 1);
