@@ -4,7 +4,8 @@
  *
  *	bench_replay [-r repeats] [-n accesses] [workload]...
  *
- * Each workload is generated into memory, then replayed `repeats` times; the median counts. What is
+ * The accesses are zipf(1.0) over a million pages, in an order that is the same each time. Each
+ * workload is generated into memory, then replayed `repeats` times; the median counts. What is
  * measured is the thread's CPU time between the first and the last progress report, so neither
  * opening the machine nor generating the trace counts, and a shared machine disturbs less.
  *
@@ -31,29 +32,37 @@
 
 struct workload {
 	const char *name, *help;
-	const char *spec; /* after its "phase N" line is filled in */
-	u64 limit_pages;  /* 0: everything the program touches fits */
-	bool peer;	  /* worth comparing: every page is touched in the way that a cache sees */
+	const char *kind;
+	u64 limit_pages; /* 0: everything the program touches fits */
+	bool warm;	 /* touch every page once first; that is not measured */
+	bool peer;	 /* compare: every access is one that a cache sees */
 };
 
+#define PAGES 1000000ull
+
 static const struct workload workloads[] = {
-	{"pread", "zipf(1.0) read() of 1M pages, room for 100k",
-	 "seed 1\nfile 1000000\nphase %llu\nstream 1 pread zipf 1.0 0\n", 100000, true},
-	{"mmap", "the same through a mapping of the file",
-	 "seed 1\nfile 1000000\nphase %llu\nstream 1 mmap zipf 1.0 0\n", 100000, false},
-	{"anon", "the same as stores to anonymous memory, with swap",
-	 "seed 1\nanon 1000000\nphase %llu\nstream 1 anon zipf 1.0 1\n", 100000, false},
-	{"pread-1%", "zipf(1.0) read() of 1M pages, 1% misses",
-	 "seed 1\nfile 1000000\nphase %llu\nstream 1 pread zipf 1.0 0\n", 860000, false},
-	{"mmap-1%", "the same through a mapping of the file",
-	 "seed 1\nfile 1000000\nphase %llu\nstream 1 mmap zipf 1.0 0\n", 860000, false},
-	{"anon-1%", "the same as stores to anonymous memory, with swap",
-	 "seed 1\nanon 1000000\nphase %llu\nstream 1 anon zipf 1.0 1\n", 860000, false},
-	{"pread-hit", "zipf(1.0) read() of 1M pages, all of them fit",
-	 "seed 1\nfile 1000000\nphase %llu\nstream 1 pread zipf 1.0 0\n", 0, false},
-	{"anon-hit", "the same as stores to anonymous memory",
-	 "seed 1\nanon 1000000\nphase %llu\nstream 1 anon zipf 1.0 1\n", 0, false},
+	{"pread", "read() of a file, room for 100k pages", "pread", 100000, false, true},
+	{"mmap", "loads from a mapped file, room for 100k pages", "mmap", 100000, false, false},
+	{"anon", "stores to anonymous memory, room for 100k pages", "anon", 100000, false, false},
+	{"pread-1%", "read() of a file, 1% misses", "pread", 927000, true, false},
+	{"mmap-1%", "loads from a mapped file, 1% misses", "mmap", 927000, true, false},
+	{"anon-1%", "stores to anonymous memory, 1% misses", "anon", 927000, true, false},
+	{"pread-hit", "read() of a file, no misses", "pread", 0, true, false},
+	{"anon-hit", "stores to anonymous memory, no misses", "anon", 0, true, false},
 };
+
+/* zipf(1.0) over PAGES pages, all of them touched once before if the workload is to be warm. */
+static void write_spec(const struct workload *w, u64 accesses, char *spec, size_t size)
+{
+	bool anon = !strcmp(w->kind, "anon");
+	char warm[128] = "";
+
+	if (w->warm)
+		snprintf(warm, sizeof(warm), "phase %llu\nstream 1 %s scan 1 %d\n", PAGES, w->kind,
+			 anon);
+	snprintf(spec, size, "seed 1\n%s %llu\n%sphase %llu\nstream 1 %s zipf 1.0 %d\n",
+		 anon ? "anon" : "file", PAGES, warm, (unsigned long long)accesses, w->kind, anon);
+}
 
 static double cpu_seconds(void)
 {
@@ -84,10 +93,9 @@ static void die(const char *what, const char *text)
 
 /* ---- Ours ---------------------------------------------------------------------------------- */
 
-/* The whole run, and its second half: the cache is warm then. */
 struct meter {
-	u64 first, half, last;
-	double first_s, half_s, last_s;
+	u64 skip, first, last;
+	double first_s, last_s;
 };
 
 static bool progress(void *arg, u64 done, u64 all)
@@ -96,29 +104,26 @@ static bool progress(void *arg, u64 done, u64 all)
 
 	mt->last = done;
 	mt->last_s = cpu_seconds();
-	if (!mt->first) {
+	(void)all;
+	if (!mt->first && done >= mt->skip) {
 		mt->first = done;
 		mt->first_s = mt->last_s;
-	}
-	if (!mt->half && done >= all / 2) {
-		mt->half = done;
-		mt->half_s = mt->last_s;
 	}
 	return true;
 }
 
 struct rates {
-	double all, warm, miss; /* accesses per second, and shares of accesses */
+	double rate, miss; /* accesses per second, share of accesses */
 };
 
 static struct rates run_ours(const struct rcl_trace_image *trace, const struct workload *w)
 {
-	struct meter mt = {0};
+	struct meter mt = {.skip = w->warm ? PAGES : 0};
 	struct rcl_sim_request req;
 	struct rcl_sim_result res;
 	struct rcl_error err;
 	struct rates r;
-	double misses;
+	s64 misses;
 
 	rcl_sim_request_init(&req, trace);
 	req.readahead = RCL_SIM_READAHEAD_OFF;
@@ -131,10 +136,11 @@ static struct rates run_ours(const struct rcl_trace_image *trace, const struct w
 		die(w->name, err.text);
 	if (res.outcome != RCL_SIM_COMPLETED)
 		die(w->name, res.detail);
-	misses = (double)(rcl_sim_delta(&res.vmstat, "pgpgin") / 4);
-	r.all = (double)(mt.last - mt.first) / (mt.last_s - mt.first_s);
-	r.warm = (double)(mt.last - mt.half) / (mt.last_s - mt.half_s);
-	r.miss = misses / (double)res.accesses;
+	misses = rcl_sim_delta(&res.vmstat, "pgpgin") / (s64)(PAGE_SIZE / 1024);
+	if (w->warm && strcmp(w->kind, "anon"))
+		misses -= (s64)PAGES;
+	r.rate = (double)(mt.last - mt.first) / (mt.last_s - mt.first_s);
+	r.miss = (double)misses / (double)(res.accesses - mt.skip);
 	rcl_sim_result_free(&res);
 	return r;
 }
@@ -257,16 +263,12 @@ static void write_trace(FILE *f, const struct rcl_trace_image *image, bool oracl
 
 /* ---- One workload -------------------------------------------------------------------------- */
 
-static void show(const char *name, double rate, double warm, double miss, double base)
+static void show(const char *name, double rate, double miss, double base)
 {
-	printf("  %-22s %8.2f M/s", name, rate / 1e6);
-	if (warm > 0)
-		printf("  second half %7.2f M/s", warm / 1e6);
-	else
-		printf("  %23s", "");
-	printf("  misses %5.2f%%", miss * 100);
+	printf("  %-22s %8.2f M/s  %6.1f ns  misses %5.2f%%", name, rate / 1e6, 1e9 / rate,
+	       miss * 100);
 	if (base > 0)
-		printf("  we: %.2fx", base / rate);
+		printf("  reclaim: %.2fx", base / rate);
 	printf("\n");
 }
 
@@ -274,14 +276,14 @@ static void bench(const struct workload *w, u64 accesses, u32 repeats)
 {
 	const char *cmd = getenv("RECLAIM_BENCH_PEER");
 	bool use_peer = w->peer && ((cmd && *cmd) || on_path("cachesim"));
-	double all[MAX_REPEATS], warm[MAX_REPEATS], ours;
+	double rates[MAX_REPEATS], ours;
 	struct peer peers[MAX_PEERS] = {0};
 	char spec[256], path[] = "/tmp/bench_replay.XXXXXX";
 	struct rcl_trace_image *image;
 	struct rcl_error err;
 	struct rates r = {0};
 
-	snprintf(spec, sizeof(spec), w->spec, (unsigned long long)accesses);
+	write_spec(w, accesses, spec, sizeof(spec));
 	if (rcl_gen_image(spec, strlen(spec), w->name, &image, &err))
 		die(w->name, err.text);
 	if (use_peer) {
@@ -294,20 +296,19 @@ static void bench(const struct workload *w, u64 accesses, u32 repeats)
 		if (fclose(f))
 			die(path, "cannot be written");
 	}
-	printf("%s: %s; %llu accesses\n", w->name, w->help, (unsigned long long)accesses);
+	printf("%s: %s\n", w->name, w->help);
 	for (u32 i = 0; i < repeats; i++) {
 		r = run_ours(image, w);
-		all[i] = r.all;
-		warm[i] = r.warm;
+		rates[i] = r.rate;
 		if (use_peer && cmd && *cmd)
 			run_command(cmd, path, w->limit_pages, peers);
 		else if (use_peer)
 			run_cachesim(path, image, w->limit_pages, peers);
 	}
-	ours = median(all, repeats);
-	show("reclaim", ours, median(warm, repeats), r.miss, 0);
+	ours = median(rates, repeats);
+	show("reclaim", ours, r.miss, 0);
 	for (u32 i = 0; i < MAX_PEERS && peers[i].nr; i++)
-		show(peers[i].name, median(peers[i].rate, peers[i].nr), 0, peers[i].miss, ours);
+		show(peers[i].name, median(peers[i].rate, peers[i].nr), peers[i].miss, ours);
 	if (use_peer)
 		unlink(path);
 	rcl_trace_image_free(image);
@@ -330,6 +331,7 @@ int main(int argc, char **argv)
 	}
 	if (!repeats || repeats > MAX_REPEATS || !accesses)
 		return 2;
+	printf("%llu accesses, medians of %u runs\n", (unsigned long long)accesses, repeats);
 	for (u32 i = 0; i < ARRAY_SIZE(workloads); i++) {
 		bool wanted = optind == argc;
 

@@ -221,15 +221,18 @@ out:
 
 /* ---- file memory ------------------------------------------------------------------------- */
 
-/* Have the descriptors of a window's pages fetched all at once. */
-static void fetch_window(struct mapping *mapping, u64 index, u64 last)
+/* Have the descriptors of those pages of a window fetched, all at once, that are not mapped. */
+static void fetch_window(struct mm *mm, u64 vpn, struct mapping *mapping, u64 index, u64 last)
 {
 	void **slot = rcl_radix_slot(mapping, index);
+	pte_t *pte = rcl_pte_fast(mm, vpn);
+	u64 nr = min(last - index + 1, RADIX_SLOTS - index % RADIX_SLOTS);
 
-	for (u64 i = index; slot && i <= last && i / RADIX_SLOTS == index / RADIX_SLOTS; i++) {
-		void *e = __atomic_load_n(slot++, __ATOMIC_RELAXED);
+	nr = min(nr, PTRS_PER_TABLE - vpn % PTRS_PER_TABLE);
+	for (u64 i = 0; slot && pte && i < nr; i++) {
+		void *e = __atomic_load_n(slot + i, __ATOMIC_RELAXED);
 
-		if (e && !entry_is_shadow(e))
+		if (!__atomic_load_n(pte + i, __ATOMIC_RELAXED) && e && !entry_is_shadow(e))
 			__builtin_prefetch(e, 1);
 	}
 }
@@ -253,14 +256,21 @@ static bool fault_around(struct fault *ft)
 	if (!mapping->size)
 		return false;
 	last = min(last, mapping->size - 1);
-	fetch_window(mapping, index, last);
+	if (index > last)
+		return false;
+	fetch_window(ft->mm, start, mapping, index, last);
 	for (; index <= last; index++) {
-		struct folio *f = rcl_radix_next(mapping, &index, last);
 		u64 vpn = vma->start + index - vma->pgoff;
-		pte_t *pte;
+		pte_t *pte = rcl_pte_fast(ft->mm, vpn);
+		struct folio *f;
 
+		/* Mapped already, as most are, and nothing left to count it for. */
+		if (!mmap_miss && pte && __atomic_load_n(pte, __ATOMIC_RELAXED))
+			continue;
+		f = rcl_radix_next(mapping, &index, last);
 		if (!f || index > last)
 			break;
+		vpn = vma->start + index - vma->pgoff;
 		if (entry_is_shadow(f) || folio_test(f, PG_locked) || !folio_try_get(f))
 			continue;
 		if (!folio_test(f, PG_uptodate) || folio_test(f, PG_readahead_) ||
