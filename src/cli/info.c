@@ -71,8 +71,11 @@ static void print_recording(FILE *out, const struct rcl_trace_recording *r)
 		fprintf(out, "references   %s, in windows of %u; %s instructions\n",
 			count(r->references, a), r->window, count(r->instructions, b));
 	if (r->native_ns)
-		fprintf(out, "time         %.3f s without emulation: %.2f ns a reference\n",
-			(double)r->native_ns / 1e9,
+		fprintf(out,
+			"time         %.3f s of CPU time, %.3f s in all, without emulation: %.2f "
+			"ns a "
+			"reference\n",
+			(double)r->native_ns / 1e9, (double)r->native_wall_ns / 1e9,
 			r->references ? (double)r->native_ns / (double)r->references : 0.0);
 	fprintf(out, "chunks       %" PRIu64 ", %" PRIu64 " bytes\n", r->chunks, r->bytes);
 	if (r->complete)

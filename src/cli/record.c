@@ -23,7 +23,7 @@ static const struct cli_option options[] = {
 
 static void summary(const char *out, const struct rcl_record_result *r)
 {
-	double wall = (double)r->wall_ns / 1e9, native = (double)r->native_ns / 1e9;
+	double wall = (double)r->wall_ns / 1e9, native = (double)r->native_wall_ns / 1e9;
 
 	fprintf(stderr, "reclaim: %s: %.1f M references, %llu task%s, %.1f kB, %.1f s", out,
 		(double)r->references / 1e6, (unsigned long long)r->tasks, r->tasks == 1 ? "" : "s",

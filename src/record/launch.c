@@ -18,6 +18,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -152,12 +154,14 @@ static size_t command_line(const char *const *argv, char *out, size_t size)
 	return n;
 }
 
-static int create_trace(struct launch *l, uint64_t native_ns, struct rcl_error *err)
+static int create_trace(struct launch *l, const struct rcl_record_result *res,
+			struct rcl_error *err)
 {
 	char command[RCL_NATIVE_COMMAND_MAX];
 	struct rcl_native_info info = {
 		.window = (uint32_t)l->req->window,
-		.native_ns = native_ns,
+		.native_ns = res->native_ns,
+		.native_wall_ns = res->native_wall_ns,
 		.source = RCL_NATIVE_RECORDED,
 		.command = command,
 		.command_size = command_line(l->req->argv, command, sizeof(command)),
@@ -218,14 +222,14 @@ static uint64_t now(void)
 }
 
 /* Wait for a child; keys that interrupt are meant for it. 128 + signal if it was killed. */
-static int wait_for(pid_t child)
+static int wait_for(pid_t child, struct rusage *usage)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN}, interrupt, quit;
 	int status = 0;
 
 	sigaction(SIGINT, &ignore, &interrupt);
 	sigaction(SIGQUIT, &ignore, &quit);
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+	while (wait4(child, &status, 0, usage) < 0 && errno == EINTR)
 		;
 	sigaction(SIGINT, &interrupt, NULL);
 	sigaction(SIGQUIT, &quit, NULL);
@@ -237,8 +241,14 @@ static char **words(const char *const *argv)
 	return (char **)(uintptr_t)argv;
 }
 
-static int calibrate(struct launch *l, uint64_t *ns, struct rcl_error *err)
+static uint64_t nanoseconds(struct timeval t)
 {
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_usec * 1000;
+}
+
+static int calibrate(struct launch *l, struct rcl_record_result *res, struct rcl_error *err)
+{
+	struct rusage usage = {0};
 	uint64_t begun = now();
 	pid_t child = fork();
 
@@ -252,8 +262,10 @@ static int calibrate(struct launch *l, uint64_t *ns, struct rcl_error *err)
 		execv(l->program, words(l->req->argv));
 		_exit(127);
 	}
-	wait_for(child);
-	*ns = now() - begun;
+	wait_for(child, &usage);
+	res->native_wall_ns = now() - begun;
+	/* Of the program and all it has waited for: what others do meanwhile does not matter. */
+	res->native_ns = nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime);
 	return 0;
 }
 
@@ -290,6 +302,7 @@ static void become_emulator(struct launch *l)
 	put_option(to, ",window=", window);
 	memcpy(all, args, 6 * sizeof(*all));
 	memcpy(all + 6, l->req->argv + 1, argc * sizeof(*all));
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	/* Where the emulator lies decides where it finds room for the program. */
 	personality(ADDR_NO_RANDOMIZE);
 	execv(l->qemu, words(all));
@@ -334,7 +347,7 @@ static int run(struct launch *l, struct rcl_record_result *res, struct rcl_error
 		return rcl_error_set(err, -errno, "fork: %s", strerror(errno));
 	if (!child)
 		become_emulator(l);
-	res->status = wait_for(child);
+	res->status = wait_for(child, NULL);
 	res->wall_ns = now() - begun;
 	return finish(l, res, err);
 }
@@ -355,11 +368,11 @@ int rcl_record(const struct rcl_record_request *req, struct rcl_record_result *r
 	if (!rc)
 		rc = find_plugin(l, err);
 	if (!rc && req->calibrate)
-		rc = calibrate(l, &res->native_ns, err);
+		rc = calibrate(l, res, err);
 	if (!rc)
 		rc = create_control(l, err);
 	if (!rc)
-		rc = create_trace(l, res->native_ns, err);
+		rc = create_trace(l, res, err);
 	if (!rc)
 		rc = run(l, res, err);
 	if (l->control) {

@@ -93,6 +93,28 @@ void rcl_live_remove(struct rcl_live *l, uint64_t key, uint64_t pages,
 	}
 }
 
+void rcl_live_move(struct rcl_live *l, uint64_t key, uint64_t pages, uint64_t to)
+{
+	/* An overlap is walked from the side that is given up last. */
+	bool down = to > key;
+
+	/* No more than are there can move: a range far larger is searched only that far. */
+	for (uint64_t i = 0, found = 0; l->mask && i < pages && found < l->nr; i++) {
+		uint64_t at = down ? pages - 1 - i : i;
+		struct rcl_live_page *p = find(l, key + at), page = *p;
+
+		if (!page.key)
+			continue;
+		found++;
+		remove_at(l, (uint64_t)(p - l->slots));
+		p = find(l, to + at);
+		if (!p->key)
+			l->nr++;
+		page.key = to + at;
+		*p = page;
+	}
+}
+
 void rcl_live_free(struct rcl_live *l)
 {
 	free(l->slots);

@@ -36,6 +36,8 @@ struct rcl_live_page *rcl_live_add(struct rcl_live *l, uint64_t key, bool *made)
 /* Remove `pages` keys from `key` on; `gone` is told of each. */
 void rcl_live_remove(struct rcl_live *l, uint64_t key, uint64_t pages,
 		     void (*gone)(void *arg, const struct rcl_live_page *page), void *arg);
+/* Give `pages` keys from `key` on the keys from `to` on, none of which is there. */
+void rcl_live_move(struct rcl_live *l, uint64_t key, uint64_t pages, uint64_t to);
 void rcl_live_free(struct rcl_live *l);
 
 #endif

@@ -309,8 +309,16 @@ static int apply(struct load *l, struct process *p, unsigned int type, const uin
 		rc = rcl_areas_unmap(&p->areas, a[1], a[2]);
 		break;
 	case RCL_EVENT_MOVE:
-		/* The pages come along, but will be seen again only when they are touched. */
-		pages_gone(l, key, a[2]);
+		if (a[4] < a[2])
+			pages_gone(l, key + a[4], a[2] - a[4]);
+		if (a[1] != a[3]) {
+			pages_gone(l, rcl_live_anon(p->index, a[3]), a[4]);
+			if (a[2] <= l->live.mask)
+				rcl_live_move(&l->live, key, a[2] < a[4] ? a[2] : a[4],
+					      rcl_live_anon(p->index, a[3]));
+			else /* far more than there is: they count again when they are touched */
+				pages_gone(l, key, a[2]);
+		}
 		rc = rcl_areas_move(&p->areas, a[1], a[2], a[3], a[4]);
 		break;
 	case RCL_EVENT_ADVISE:
@@ -643,6 +651,7 @@ static int read_header(struct load *l)
 
 	l->rec.window = rcl_le32(p + 16);
 	l->rec.native_ns = rcl_le64(p + 24);
+	l->rec.native_wall_ns = rcl_le64(p + 40);
 	l->rec.command_size = rcl_le32(p + 32);
 	l->rec.source = rcl_le32(p + 36);
 	l->command = malloc(l->rec.command_size + 1);

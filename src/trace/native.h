@@ -28,8 +28,8 @@
 #define RCL_NATIVE_NAME_MAX	1024u
 
 /* Header: magic 8 | version u32 | size of the whole header u32 | window u32 | flags u32 |
- * native_ns u64 | bytes of the command u32 | source u32 | zeros 20 | crc32c u32 at the fixed part's
- * end, of everything in the header but itself. */
+ * native_ns u64 | bytes of the command u32 | source u32 | native_wall_ns u64 | zeros 12 | crc32c
+ * u32 at the fixed part's end, of everything in the header but itself. */
 enum rcl_native_source {
 	RCL_NATIVE_RECORDED,  /* reclaim record */
 	RCL_NATIVE_CONVERTED, /* reclaim convert: regions and pages, no layout */

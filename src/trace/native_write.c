@@ -70,6 +70,7 @@ int rcl_native_create(const char *path, const struct rcl_native_info *info,
 	rcl_put_le64(head + 24, info->native_ns);
 	rcl_put_le32(head + 32, (uint32_t)command);
 	rcl_put_le32(head + 36, info->source);
+	rcl_put_le64(head + 40, info->native_wall_ns);
 	if (command)
 		memcpy(head + RCL_NATIVE_HEADER, info->command, command);
 	rcl_put_le32(head + 60,

@@ -14,9 +14,10 @@
 struct rcl_native_writer;
 
 struct rcl_native_info {
-	uint32_t window;    /* references; 0: every access is in the trace */
-	uint64_t native_ns; /* the program's own wall time; 0: not known */
-	uint32_t source;    /* enum rcl_native_source */
+	uint32_t window;	 /* references; 0: every access is in the trace */
+	uint64_t native_ns;	 /* the program's own CPU time; 0: not known */
+	uint64_t native_wall_ns; /* from its start to its end */
+	uint32_t source;	 /* enum rcl_native_source */
 	const char *command;
 	size_t command_size; /* words, each with a NUL behind it */
 };

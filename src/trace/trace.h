@@ -179,7 +179,8 @@ struct rcl_trace_recording {
 	const uint64_t *sizes;	    /* by region: bytes of a file when it was seen first */
 	uint32_t source;	    /* enum rcl_native_source */
 	uint32_t window;
-	uint64_t native_ns; /* the program's time without emulation; 0: not known */
+	uint64_t native_ns; /* the program's CPU time without emulation; 0: not known */
+	uint64_t native_wall_ns;
 	uint64_t references, instructions;
 	bool complete;	  /* it was recorded to its end */
 	uint32_t status;  /* the program's exit code, if complete */
