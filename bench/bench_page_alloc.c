@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <time.h>
 
-#define BULK   (1u << 20)
-#define PAIRS  (1u << 14) /* a sample is short, so that one falls between disturbances */
-#define ROUNDS 1000
+#define BULK	    (1u << 20)
+#define PAIRS	    (1u << 14) /* a sample is short, so that one falls between disturbances */
+#define ROUNDS	    1000
 #define BULK_ROUNDS 5
 
 static u64 clock_ns(void)

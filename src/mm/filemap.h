@@ -14,7 +14,12 @@
 
 #define RADIX_SHIFT 6
 #define RADIX_SLOTS 64
-enum radix_tag { TAG_DIRTY, TAG_WRITEBACK, TAG_TOWRITE, NR_RADIX_TAGS };
+enum radix_tag {
+	TAG_DIRTY,
+	TAG_WRITEBACK,
+	TAG_TOWRITE,
+	NR_RADIX_TAGS
+};
 
 /*
  * What objects of the two caches take in the reference: 576 bytes of node and the free pointer that
@@ -37,31 +42,31 @@ struct radix_node {
 };
 
 enum mapping_flag {
-	MAPPING_BUFFERS = 1,	/* the filesystem attaches buffer heads to dirtied pages (ext4) */
+	MAPPING_BUFFERS = 1, /* the filesystem attaches buffer heads to dirtied pages (ext4) */
 	MAPPING_UNEVICTABLE = 2,
-	MAPPING_EXITING = 4,	/* being destroyed: leave no shadows */
-	MAPPING_EIO = 8,	/* A: a write failed since the last fsync */
+	MAPPING_EXITING = 4, /* being destroyed: leave no shadows */
+	MAPPING_EIO = 8,     /* A: a write failed since the last fsync */
 	MAPPING_ENOSPC = 16
 };
 
 struct mapping {
-	struct rcl *m;	 /* c */
-	char name[64];	 /* c */
+	struct rcl *m;	       /* c */
+	char name[64];	       /* c */
 	struct list_head link; /* m->tasks_lock: m->mappings */
-	u32 flags;	 /* A: enum mapping_flag */
-	u16 dev;	 /* c: device */
-	u64 first_block; /* c: block of page 0; the file is contiguous on its device */
-	u32 block_size;	 /* c: of the filesystem, bytes: decides how many buffers a page has */
-	u64 size;	 /* pages in the file; reads beyond give -ENODATA, writes extend */
+	u32 flags;	       /* A: enum mapping_flag */
+	u16 dev;	       /* c: device */
+	u64 first_block;       /* c: block of page 0; the file is contiguous on its device */
+	u32 block_size; /* c: of the filesystem, bytes: decides how many buffers a page has */
+	u64 size;	/* pages in the file; reads beyond give -ENODATA, writes extend */
 	struct spinlock lock;
-	void *root;	 /* M: folio/shadow at index 0, or top node (tagged, see radix.c) */
-	u8 height;	 /* M: levels; 0 = root is an entry */
-	u8 root_tags;	 /* M: bit per tag: some entry has it */
-	u64 nr_pages;	 /* M: folios in the tree */
+	void *root;   /* M: folio/shadow at index 0, or top node (tagged, see radix.c) */
+	u8 height;    /* M: levels; 0 = root is an entry */
+	u8 root_tags; /* M: bit per tag: some entry has it */
+	u64 nr_pages; /* M: folios in the tree */
 	struct spinlock i_mmap_lock;
 	struct list_head i_mmap; /* i: vmas that map this file, through vma->file_link */
 	/* writeback.c */
-	struct wb *wb;		  /* M+W: whose dirty data this is (wb_internal.h); NULL: nobody's yet */
+	struct wb *wb; /* M+W: whose dirty data this is (wb_internal.h); NULL: nobody's yet */
 	struct list_head wb_link; /* W: on one of wb's lists, once wb is set */
 	u32 wb_state;		  /* W: enum mapping_wb_state (wb_internal.h) */
 	u64 dirtied_when;	  /* W: jiffies */
@@ -99,8 +104,13 @@ int rcl_file_write(struct rcl *m, struct file *file, u64 index, u64 nr, u64 stam
 int rcl_file_read_page(struct rcl *m, struct file *file, u64 index, void **slot, u64 *stamp);
 /* Write all dirty pages of the file and wait; returns the first error since the last call. */
 int rcl_file_fsync(struct rcl *m, struct file *file);
-enum rcl_fadvice { RCL_FADV_NORMAL, RCL_FADV_RANDOM, RCL_FADV_SEQUENTIAL, RCL_FADV_DONTNEED,
-		   RCL_FADV_WILLNEED };
+enum rcl_fadvice {
+	RCL_FADV_NORMAL,
+	RCL_FADV_RANDOM,
+	RCL_FADV_SEQUENTIAL,
+	RCL_FADV_DONTNEED,
+	RCL_FADV_WILLNEED
+};
 int rcl_file_advise(struct rcl *m, struct file *file, u64 index, u64 nr, enum rcl_fadvice advice);
 
 /* Look a folio up and take a reference; NULL when absent (or only a shadow). Takes no lock. */
@@ -233,7 +243,8 @@ static inline void rcl_radix_fetch(struct mapping *mapping, u64 index)
 	if (slot)
 		rcl_radix_fetch_slot(slot, index);
 }
-/* An empty node, charged to the running task's group; NULL when out of memory. Waits as gfp says. */
+/* An empty node, charged to the running task's group; NULL when out of memory. Waits as gfp says.
+ */
 struct radix_node *rcl_radix_alloc_node(struct rcl *m, gfp_t gfp);
 /* Free a node from rcl_radix_alloc_node() that no tree took. NULL is fine. */
 void rcl_radix_free_node(struct rcl *m, struct radix_node *node);

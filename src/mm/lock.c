@@ -13,7 +13,8 @@ _Noreturn void rcl_assert_failed(const char *what, const char *file, int line)
 
 void rcl_spin_lock_slow(struct spinlock *l)
 {
-	/* In the simulator nobody waits while holding a lock, so a held one is a bug, not a wait. */
+	/* In the simulator nobody waits while holding a lock, so a held one is a bug, not a wait.
+	 */
 	RCL_ASSERT(__atomic_load_n(&l->word, __ATOMIC_RELAXED) & SPIN_THREADED);
 	for (;;) {
 		if (!(__atomic_fetch_or(&l->word, SPIN_HELD, __ATOMIC_ACQUIRE) & SPIN_HELD))

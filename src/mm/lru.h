@@ -17,34 +17,37 @@ enum lru_list {
 	LRU_UNEVICTABLE,
 	NR_LRU_LISTS
 };
-#define LRU_BASE   0
-#define LRU_ACTIVE 1
-#define LRU_FILE   2
+#define LRU_BASE		  0
+#define LRU_ACTIVE		  1
+#define LRU_FILE		  2
 #define for_each_lru(l)		  for (int l = 0; l < NR_LRU_LISTS; l++)
 #define for_each_evictable_lru(l) for (int l = 0; l <= LRU_ACTIVE_FILE; l++)
 
 struct lruvec {
 	struct list_head lists[NR_LRU_LISTS]; /* L: head = young, tail = old */
 	struct spinlock lru_lock;
-	u32 flags;		/* A: enum lruvec_flag */
-	u64 anon_cost;		/* L: decaying count of pages whose reclaim cost I/O */
-	u64 file_cost;		/* L */
-	s64 nonresident_age;	/* A: clock of evictions and activations */
-	s64 refaults[2];	/* WORKINGSET_ACTIVATE_{ANON,FILE} at the end of the last reclaim */
-	struct node *node;	/* c */
-	struct memcg *memcg;	/* c */
+	u32 flags;	     /* A: enum lruvec_flag */
+	u64 anon_cost;	     /* L: decaying count of pages whose reclaim cost I/O */
+	u64 file_cost;	     /* L */
+	s64 nonresident_age; /* A: clock of evictions and activations */
+	s64 refaults[2];     /* WORKINGSET_ACTIVATE_{ANON,FILE} at the end of the last reclaim */
+	struct node *node;   /* c */
+	struct memcg *memcg; /* c */
 	s64 stat[NR_NODE_STAT_ITEMS]; /* A: this group's own share of the node's counters */
 	s64 zone_size[MAX_NR_ZONES][NR_LRU_LISTS]; /* L: pages per zone and list */
 	struct spinlock shadow_lock;
-	struct list_head shadow_nodes; /* shadow_lock: tree nodes that hold only shadows, oldest first */
-	u64 nr_shadow_nodes;	       /* shadow_lock */
+	struct list_head
+		shadow_nodes; /* shadow_lock: tree nodes that hold only shadows, oldest first */
+	u64 nr_shadow_nodes;  /* shadow_lock */
 	/* A, a hint: the folio next to be fetched for the next scan, and how many may still be */
 	struct {
 		struct folio *at;
 		u32 left;
 	} ahead[NR_LRU_LISTS];
 };
-enum lruvec_flag { LRUVEC_CONGESTED = 1 };
+enum lruvec_flag {
+	LRUVEC_CONGESTED = 1
+};
 
 static inline bool is_file_lru(int lru)
 {
@@ -99,8 +102,8 @@ void rcl_update_lru_size(struct lruvec *lv, int lru, u32 zone, s64 nr);
 #define LRU_AHEAD 64u
 static inline void lru_start_ahead(struct lruvec *lv, int lru)
 {
-	__atomic_store_n(&lv->ahead[lru].at,
-			 list_last_entry(&lv->lists[lru], struct folio, lru), __ATOMIC_RELAXED);
+	__atomic_store_n(&lv->ahead[lru].at, list_last_entry(&lv->lists[lru], struct folio, lru),
+			 __ATOMIC_RELAXED);
 	__atomic_store_n(&lv->ahead[lru].left, LRU_AHEAD, __ATOMIC_RELAXED);
 }
 void rcl_lru_fetch_ahead(struct rcl *m, struct lruvec *lv, int lru);

@@ -21,7 +21,7 @@
 #include "mm/workingset.h"
 #include "mm/writeback.h"
 
-#define BUFFERS_PER_PAGE  8 /* at most: 512-byte blocks */
+#define BUFFERS_PER_PAGE 8 /* at most: 512-byte blocks */
 
 static int init_cpus(struct rcl *m, u32 nr)
 {
@@ -38,14 +38,12 @@ static int init_cpus(struct rcl *m, u32 nr)
 
 static int init_caches(struct rcl *m)
 {
-	m->radix_node_cache =
-		rcl_kmem_cache_create(m, "radix_tree_node", RADIX_NODE_BYTES,
-				      sizeof(struct radix_node), SLAB_RECLAIM_ACCOUNT,
-				      m->totalram_pages * (PAGE_SIZE / RADIX_NODE_BYTES) + 64);
-	m->buffer_head_cache =
-		rcl_kmem_cache_create(m, "buffer_head", BUFFER_HEAD_BYTES, sizeof(void *),
-				      SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT,
-				      m->totalram_pages * BUFFERS_PER_PAGE + 64);
+	m->radix_node_cache = rcl_kmem_cache_create(
+		m, "radix_tree_node", RADIX_NODE_BYTES, sizeof(struct radix_node),
+		SLAB_RECLAIM_ACCOUNT, m->totalram_pages * (PAGE_SIZE / RADIX_NODE_BYTES) + 64);
+	m->buffer_head_cache = rcl_kmem_cache_create(
+		m, "buffer_head", BUFFER_HEAD_BYTES, sizeof(void *),
+		SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT, m->totalram_pages * BUFFERS_PER_PAGE + 64);
 	return m->radix_node_cache && m->buffer_head_cache ? 0 : -ENOMEM;
 }
 
@@ -139,7 +137,8 @@ void rcl_tunables_apply(struct rcl *m)
 void rcl_task_attach(struct rcl *m, struct task *t)
 {
 	t->m = m;
-	/* First look at the dirty limits after this many pages, as a new task's share is unknown. */
+	/* First look at the dirty limits after this many pages, as a new task's share is unknown.
+	 */
 	t->nr_dirtied_pause = 32;
 	spin_lock(&m->tasks_lock);
 	t->id = m->next_task_id++;
@@ -173,12 +172,12 @@ bool rcl_check(struct rcl *m)
 	ok &= check(rcl_memcg_is_valid(m), "memory cgroups");
 	ok &= check(rcl_swap_is_valid(m), "swap");
 	ok &= check(rcl_writeback_is_valid(m), "writeback");
-	for_each_memcg(memcg, m->root_memcg)
+	for_each_memcg (memcg, m->root_memcg)
 		for (u32 n = 0; n < m->nr_nodes; n++)
 			ok &= check(rcl_lruvec_is_valid(m, memcg->lruvecs[n]), "LRU lists");
-	list_for_each(mapping, &m->mappings, link)
+	list_for_each (mapping, &m->mappings, link)
 		ok &= check(rcl_mapping_is_valid(m, mapping), "page cache");
-	list_for_each(t, &m->tasks, link) {
+	list_for_each (t, &m->tasks, link) {
 		if (t->mm && t->mm != last)
 			ok &= check(rcl_mm_is_valid(m, t->mm), "address space");
 		last = t->mm;

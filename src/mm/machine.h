@@ -24,10 +24,10 @@ struct kmem_cache; /* slab.h */
 struct shrinkers;  /* shrinker.c */
 
 struct cpu {
-	u32 id;			     /* c */
-	struct spinlock lock;	     /* host: protects the C fields against other threads */
-	struct cpu_batches batches;  /* C */
-	struct memcg_stock stock;    /* C */
+	u32 id;			       /* c */
+	struct spinlock lock;	       /* host: protects the C fields against other threads */
+	struct cpu_batches batches;    /* C */
+	struct memcg_stock stock;      /* C */
 	s64 events[NR_VM_EVENT_ITEMS]; /* A */
 };
 
@@ -51,23 +51,23 @@ struct rcl {
 	struct tunables tun;   /* written by rcl_tunables_set + rcl_tunables_apply */
 
 	struct spinlock memcg_lock;
-	struct memcg *root_memcg;     /* c */
-	struct memcg **memcg_by_id;   /* g */
-	u32 next_memcg_id;	      /* g */
+	struct memcg *root_memcg;   /* c */
+	struct memcg **memcg_by_id; /* g */
+	u32 next_memcg_id;	    /* g */
 
 	struct spinlock tasks_lock;
-	struct list_head tasks;	      /* g */
-	u32 next_task_id;	      /* g */
-	struct list_head mappings;    /* g: every mapping, through mapping->link */
-	bool stopping;		      /* A: the machine's own tasks must end */
+	struct list_head tasks;	   /* g */
+	u32 next_task_id;	   /* g */
+	struct list_head mappings; /* g: every mapping, through mapping->link */
+	bool stopping;		   /* A: the machine's own tasks must end */
 
 	struct kmem_cache *radix_node_cache, *buffer_head_cache; /* c */
-	struct shrinkers *shrinkers;  /* shrinker.c */
-	struct swap_state *swap;      /* swap.c */
-	struct wb_state *wb;	      /* writeback.c */
-	void *workingset;	      /* workingset.c */
-	void *mm_state;		      /* mm.c: pools of page tables and vmas */
-	void *oom_state;	      /* oom.c */
+	struct shrinkers *shrinkers;				 /* shrinker.c */
+	struct swap_state *swap;				 /* swap.c */
+	struct wb_state *wb;					 /* writeback.c */
+	void *workingset;					 /* workingset.c */
+	void *mm_state;	 /* mm.c: pools of page tables and vmas */
+	void *oom_state; /* oom.c */
 };
 
 static inline struct folio *pfn_folio(struct rcl *m, u64 pfn)
@@ -97,8 +97,8 @@ static inline struct cpu *rcl_this_cpu(struct rcl *m)
 	return m->cpus + (likely(p->simulated) ? p->cpu : p->ops->this_cpu(p));
 }
 /*
- * A CPU's own structures: in the simulator nobody else can be at them, on the host its lock is taken
- * (innermost but for zone->lock). cpu_lock() returns its argument.
+ * A CPU's own structures: in the simulator nobody else can be at them, on the host its lock is
+ * taken (innermost but for zone->lock). cpu_lock() returns its argument.
  */
 static inline struct cpu *cpu_lock(struct rcl *m, struct cpu *cpu)
 {

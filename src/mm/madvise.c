@@ -15,8 +15,8 @@
  * Advice about a range with holes is followed where there is memory, and told to be wrong
  * (-ENOMEM). All of it runs under a plug, so that what is read or written goes out in few requests.
  *
- * A zapped page must not live on, charged, because a batch of this CPU holds it: batches are drained
- * before, and after, since marking pages accessed fills them again.
+ * A zapped page must not live on, charged, because a batch of this CPU holds it: batches are
+ * drained before, and after, since marking pages accessed fills them again.
  *
  * Locking: zap takes page_table_lock page by page, since dropping a page may take other locks.
  */

@@ -16,26 +16,27 @@
 
 /* Field legend:  A atomic   T written by a limit change   c constant   g m->memcg_lock */
 struct memcg {
-	struct rcl *m;	      /* c */
-	struct memcg *parent; /* c: NULL for the root group */
+	struct rcl *m;			    /* c */
+	struct memcg *parent;		    /* c: NULL for the root group */
 	struct list_head children, sibling; /* g */
-	char name[32];	      /* c */
-	u16 id;		      /* c: stored in shadow entries; 0 is never used */
-	bool online;	      /* g */
-	s64 usage;	      /* A: pages charged, here and below */
-	s64 watermark;	      /* A: highest usage seen */
-	u64 max;	      /* T: pages; MEMCG_MAX = none */
-	u64 failcnt;	      /* A: charges that hit max */
+	char name[32];			    /* c */
+	u16 id;				    /* c: stored in shadow entries; 0 is never used */
+	bool online;			    /* g */
+	s64 usage;			    /* A: pages charged, here and below */
+	s64 watermark;			    /* A: highest usage seen */
+	u64 max;			    /* T: pages; MEMCG_MAX = none */
+	u64 failcnt;			    /* A: charges that hit max */
 	s64 kernel_pages;     /* A: pages of `usage` charged as kernel memory (this group only) */
 	s64 nr_charged_bytes; /* A: rests of charged pages that CPUs' byte stocks gave back */
-	s64 events[NR_VM_EVENT_ITEMS]; /* A: this group only */
+	s64 events[NR_VM_EVENT_ITEMS];	       /* A: this group only */
 	u64 oom_events, oom_kills, max_events; /* A: here only */
-	bool under_oom;	      /* an OOM kill is under way */
-	struct psi psi;	      /* pressure stall times of this group and below */
-	struct lruvec **lruvecs; /* c: one per node */
+	bool under_oom;			       /* an OOM kill is under way */
+	struct psi psi;			       /* pressure stall times of this group and below */
+	struct lruvec **lruvecs;	       /* c: one per node */
 };
 
-/* New group under parent; at most 65534 groups. Freed with the machine, or by destroy when empty. */
+/* New group under parent; at most 65534 groups. Freed with the machine, or by destroy when empty.
+ */
 int rcl_memcg_create(struct rcl *m, struct memcg *parent, const char *name, struct memcg **out);
 int rcl_memcg_destroy(struct rcl *m, struct memcg *memcg);
 /* Set memory.max (bytes, rounded down to pages); reclaims down to it now. 0 or -errno. */
@@ -45,7 +46,7 @@ u64 rcl_memcg_reclaim(struct rcl *m, struct memcg *memcg, u64 bytes);
 struct memcg *rcl_memcg_from_id(struct rcl *m, u16 id);
 /* Depth-first walk over root's subtree: pass NULL first; NULL at the end. */
 struct memcg *rcl_memcg_next(struct memcg *root, struct memcg *prev);
-#define for_each_memcg(pos, root) \
+#define for_each_memcg(pos, root)                                                                  \
 	for (struct memcg *pos = (root); pos; pos = rcl_memcg_next(root, pos))
 
 /* Is it root or below? (NULL is below nobody.) */

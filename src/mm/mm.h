@@ -21,14 +21,14 @@
 #include "mm/workingset.h"
 
 typedef u64 pte_t;
-#define PTE_PRESENT  (1ull << 0)
-#define PTE_WRITE    (1ull << 1)
-#define PTE_SWAP     (1ull << 2)
-#define PTE_ACCESSED (1ull << 5)
-#define PTE_DIRTY    (1ull << 6)
-#define PTE_ZERO     (1ull << 9)
+#define PTE_PRESENT	   (1ull << 0)
+#define PTE_WRITE	   (1ull << 1)
+#define PTE_SWAP	   (1ull << 2)
+#define PTE_ACCESSED	   (1ull << 5)
+#define PTE_DIRTY	   (1ull << 6)
+#define PTE_ZERO	   (1ull << 9)
 #define PTE_SWAP_EXCLUSIVE PTE_WRITE
-#define PTE_PFN_SHIFT 12
+#define PTE_PFN_SHIFT	   12
 
 static inline bool pte_present(pte_t p)
 {
@@ -86,24 +86,24 @@ struct vma {
 	u32 flags;	   /* enum vm_flag */
 	struct file *file; /* NULL = anonymous */
 	u64 pgoff;	   /* index of the page at `start`: in the file, or of anonymous memory */
-	struct anon_vma *anon_vma; /* all but shared file mappings have one */
+	struct anon_vma *anon_vma;  /* all but shared file mappings have one */
 	struct list_head file_link; /* mapping->i_mmap */
 	struct list_head anon_link; /* anon_vma->vmas */
 	u64 swap_readahead_info;    /* A: swap_state.c */
 };
 
 struct mm {
-	struct rcl *m;		/* c */
-	struct memcg *memcg;	/* c: pays for page tables; NULL = root */
-	u32 lock;		/* sleeping reader-writer lock of the layout (mm_lock.h) */
-	u32 nr_vmas, cap_vmas;	/* w */
-	struct vma **vmas;	/* w: by address */
+	struct rcl *m;	       /* c */
+	struct memcg *memcg;   /* c: pays for page tables; NULL = root */
+	u32 lock;	       /* sleeping reader-writer lock of the layout (mm_lock.h) */
+	u32 nr_vmas, cap_vmas; /* w */
+	struct vma **vmas;     /* w: by address */
 	struct spinlock page_table_lock;
 	struct page_table *pgd; /* c */
 	u64 table_vpn;		/* p: vpn >> 9 of `table`, or ~0: the last table looked up */
 	struct page_table *table;
 	s64 anon_rss, file_rss, swap_ents, table_pages; /* A */
-	bool dead;		/* reaped: nothing is mapped any more, nothing may be */
+	bool dead; /* reaped: nothing is mapped any more, nothing may be */
 };
 
 int rcl_mm_create(struct rcl *m, struct memcg *memcg, struct mm **out);
@@ -116,17 +116,25 @@ int rcl_mmap(struct rcl *m, struct mm *mm, u64 start, u64 pages, u32 flags, stru
 	     u64 pgoff);
 int rcl_munmap(struct rcl *m, struct mm *mm, u64 start, u64 pages);
 /*
- * Move [old, old + old_pages), which lies in one vma, to [new, new + new_pages): pages that fit move
- * along, the rest is unmapped or untouched. The ranges do not overlap, or have the same start.
+ * Move [old, old + old_pages), which lies in one vma, to [new, new + new_pages): pages that fit
+ * move along, the rest is unmapped or untouched. The ranges do not overlap, or have the same start.
  */
 int rcl_mremap(struct rcl *m, struct mm *mm, u64 old, u64 old_pages, u64 new, u64 new_pages);
 /*
- * A copy of an address space, as fork() makes it: anonymous pages are shared and copied at the first
- * write of either. The child's tables are charged to its group.
+ * A copy of an address space, as fork() makes it: anonymous pages are shared and copied at the
+ * first write of either. The child's tables are charged to its group.
  */
 int rcl_mm_fork(struct rcl *m, struct mm *parent, struct memcg *memcg, struct mm **out);
-enum rcl_madvice { RCL_MADV_NORMAL, RCL_MADV_RANDOM, RCL_MADV_SEQUENTIAL, RCL_MADV_DONTNEED,
-		   RCL_MADV_FREE, RCL_MADV_COLD, RCL_MADV_PAGEOUT, RCL_MADV_WILLNEED };
+enum rcl_madvice {
+	RCL_MADV_NORMAL,
+	RCL_MADV_RANDOM,
+	RCL_MADV_SEQUENTIAL,
+	RCL_MADV_DONTNEED,
+	RCL_MADV_FREE,
+	RCL_MADV_COLD,
+	RCL_MADV_PAGEOUT,
+	RCL_MADV_WILLNEED
+};
 int rcl_madvise(struct rcl *m, struct mm *mm, u64 start, u64 pages, enum rcl_madvice advice);
 int rcl_mlock(struct rcl *m, struct mm *mm, u64 start, u64 pages);
 int rcl_munlock(struct rcl *m, struct mm *mm, u64 start, u64 pages);
@@ -158,7 +166,8 @@ static inline int rcl_touch(struct rcl *m, struct mm *mm, u64 vpn, bool write)
 /* Count and clear accessed bits; *vm_flags gets the union over mappings. Lock optional (anon). */
 int rcl_folio_referenced(struct rcl *m, struct folio *f, bool is_locked, struct memcg *target,
 			 u32 *vm_flags);
-/* Fetch the first page-table word that one of these will look at. Takes the folio lock or gives up. */
+/* Fetch the first page-table word that one of these will look at. Takes the folio lock or gives up.
+ */
 void rcl_rmap_fetch(struct rcl *m, struct folio *f);
 /* Remove all mappings, moving dirty bits to the folio; anonymous ones become swap entries (or
  * vanish when lazyfree and clean). */

@@ -47,22 +47,22 @@ enum folio_flag {
 #define BIT(n) (1u << (n))
 
 struct folio {
-	u32 flags;	  /* A: enum folio_flag */
-	s32 refcount;	  /* A */
+	u32 flags;	      /* A: enum folio_flag */
+	s32 refcount;	      /* A */
 	struct list_head lru; /* L: LRU list; Z: free list; P: private lists while isolated */
 	union {
-		struct mapping *mapping;	 /* P+M: file folios */
-		struct anon_vma *anon_vma;	 /* P: anonymous folios (PG_anon) */
-		struct kmem_slab *slab;		 /* slabs */
+		struct mapping *mapping;   /* P+M: file folios */
+		struct anon_vma *anon_vma; /* P: anonymous folios (PG_anon) */
+		struct kmem_slab *slab;	   /* slabs */
 	};
-	u64 index;	  /* P: page offset in the file, or virtual page number when anonymous */
-	u64 private_;	  /* P: swap entry or number of buffer heads; order-dependent while free */
+	u64 index;    /* P: page offset in the file, or virtual page number when anonymous */
+	u64 private_; /* P: swap entry or number of buffer heads; order-dependent while free */
 	struct memcg *memcg; /* set while charged, else NULL */
-	s32 mapcount;	  /* A: page-table entries that map this folio */
-	u8 zone_node;	  /* c: zone index (low 3 bits), node (high 5 bits) */
-	u8 order;	  /* order of the block this folio heads */
-	u8 migratetype;	  /* Z: list a free block stands on; pcp list while in a per-CPU list */
-	u8 mlock_count;	  /* L: number of VM_LOCKED mappings, saturating, while unevictable */
+	s32 mapcount;	     /* A: page-table entries that map this folio */
+	u8 zone_node;	     /* c: zone index (low 3 bits), node (high 5 bits) */
+	u8 order;	     /* order of the block this folio heads */
+	u8 migratetype;	     /* Z: list a free block stands on; pcp list while in a per-CPU list */
+	u8 mlock_count;	     /* L: number of VM_LOCKED mappings, saturating, while unevictable */
 };
 _Static_assert(sizeof(struct folio) == 64, "a frame descriptor is one cache line");
 

@@ -46,8 +46,8 @@ struct rcl_node_layout {
 	u64 managed[MAX_NR_ZONES]; /* frames */
 };
 /*
- * Lay out a machine of this much managed memory, spread evenly over nodes, as x86-64 does: 15 MiB of
- * DMA, up to 3 GiB in all below the device hole in DMA32, the rest in Normal.
+ * Lay out a machine of this much managed memory, spread evenly over nodes, as x86-64 does: 15 MiB
+ * of DMA, up to 3 GiB in all below the device hole in DMA32, the rest in Normal.
  */
 void rcl_layout_for_memory(u64 bytes, u32 nr_nodes, struct rcl_node_layout *out);
 /*

@@ -13,10 +13,10 @@
 
 struct psi {
 	struct spinlock lock;
-	u32 nr_stalled;	       /* P: tasks in a memory stall, asleep or reclaiming */
-	u32 nr_productive;     /* P: tasks running or runnable outside a stall */
-	u64 last;	       /* P: when the counts last changed */
-	u64 some_ns, full_ns;  /* P */
+	u32 nr_stalled;	      /* P: tasks in a memory stall, asleep or reclaiming */
+	u32 nr_productive;    /* P: tasks running or runnable outside a stall */
+	u64 last;	      /* P: when the counts last changed */
+	u64 some_ns, full_ns; /* P */
 };
 
 /* Mark the running task as stalled on memory until the matching leave; nests (cookie). */

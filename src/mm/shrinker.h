@@ -9,10 +9,10 @@
 #include "mm/gfp.h"
 #include "mm/types.h"
 
-#define SHRINK_STOP	(~0ul)	   /* scan: no progress possible here, stop asking */
-#define SHRINK_EMPTY	(~0ul - 1) /* count: no objects at all (0: unknown or not worth it) */
-#define DEFAULT_SEEKS	2
-#define SHRINK_BATCH	128
+#define SHRINK_STOP	 (~0ul)	    /* scan: no progress possible here, stop asking */
+#define SHRINK_EMPTY	 (~0ul - 1) /* count: no objects at all (0: unknown or not worth it) */
+#define DEFAULT_SEEKS	 2
+#define SHRINK_BATCH	 128
 #define SHRINKER_MAX_IDS 64 /* memcg-aware shrinkers in one machine */
 
 enum shrinker_flag {
@@ -24,7 +24,7 @@ struct shrink_control {
 	struct rcl *m;
 	gfp_t gfp;
 	u32 nid;
-	struct memcg *memcg; /* the group being shrunk (the root group: everything) */
+	struct memcg *memcg;	  /* the group being shrunk (the root group: everything) */
 	unsigned long nr_to_scan; /* asked of scan_objects */
 	unsigned long nr_scanned; /* set to nr_to_scan; scan_objects may correct it */
 };
@@ -37,9 +37,9 @@ struct shrinker {
 	int seeks;  /* 0 = objects cost nothing to recreate */
 	u32 flags;
 	/* set by register */
-	int id;		       /* of a memcg-aware shrinker, else -1 */
+	int id; /* of a memcg-aware shrinker, else -1 */
 	struct list_head link;
-	s64 *nr_deferred;      /* A: per node; root group and shrinkers without groups */
+	s64 *nr_deferred; /* A: per node; root group and shrinkers without groups */
 };
 /* 0, -ENOMEM, or -ENOSPC when all ids are in use. The struct stays the caller's. */
 int rcl_register_shrinker(struct rcl *m, struct shrinker *s);

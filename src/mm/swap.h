@@ -11,7 +11,7 @@
 #include "mm/gfp.h"
 #include "mm/lru.h"
 
-#define MAX_SWAPFILES 24
+#define MAX_SWAPFILES	 24
 #define SWAP_CLUSTER_MAX 32ul
 
 typedef u64 swp_entry_t; /* 0 = none; slot 0 of an area is its header and never given out */

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* A task: a thread of a simulated or real program, or one of the machine's own (kswapd, flusher). */
+/* A task: a thread of a simulated or real program, or one of the machine's own (kswapd, flusher).
+ */
 #ifndef RCL_MM_TASK_H
 #define RCL_MM_TASK_H
 
 #include "mm/types.h"
 
 enum task_flag {
-	PF_KTHREAD = 1,	    /* one of the machine's own */
+	PF_KTHREAD = 1, /* one of the machine's own */
 	PF_KSWAPD = 2,
-	PF_MEMALLOC = 4,    /* is reclaiming: may use reserves, must not reclaim again */
+	PF_MEMALLOC = 4, /* is reclaiming: may use reserves, must not reclaim again */
 	PF_MEMALLOC_NOFS = 8,
 	PF_MEMALLOC_NOIO = 16,
 	PF_FLUSHER = 32,
-	PF_KILLED = 64,	    /* chosen by the OOM killer: fatal signal pending */
+	PF_KILLED = 64,	     /* chosen by the OOM killer: fatal signal pending */
 	PF_OOM_VICTIM = 128, /* may use the reserves to die */
 	PF_LOCAL_THROTTLE = 256
 };
@@ -24,16 +25,16 @@ struct reclaim_state {
 
 /* All fields belong to the task itself unless marked: A atomic, c constant, g m->tasks_lock. */
 struct task {
-	struct rcl *m;	     /* c */
-	char name[16];	     /* c */
-	u32 id;		     /* c */
-	u32 flags;	     /* A: enum task_flag */
-	u32 node;	     /* c: home node */
-	struct memcg *memcg; /* c: NULL = root */
+	struct rcl *m;		    /* c */
+	char name[16];		    /* c */
+	u32 id;			    /* c */
+	u32 flags;		    /* A: enum task_flag */
+	u32 node;		    /* c: home node */
+	struct memcg *memcg;	    /* c: NULL = root */
 	struct memcg *active_memcg; /* charge kernel objects here instead, if set */
-	struct mm *mm;	     /* c: NULL for kernel tasks */
-	struct list_head link; /* g: m->tasks */
-	s32 oom_score_adj;   /* -1000..1000 */
+	struct mm *mm;		    /* c: NULL for kernel tasks */
+	struct list_head link;	    /* g: m->tasks */
+	s32 oom_score_adj;	    /* -1000..1000 */
 	struct reclaim_state *reclaim_state;
 	bool memcg_in_oom;
 

@@ -26,20 +26,29 @@ typedef int64_t s64;
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  (1ul << PAGE_SHIFT)
 
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define likely(x)			__builtin_expect(!!(x), 1)
+#define unlikely(x)			__builtin_expect(!!(x), 0)
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define ARRAY_SIZE(a)			(sizeof(a) / sizeof((a)[0]))
 
 /* min and max evaluate each side once; both sides must have one type. */
-#define min(a, b) ({ __typeof__(a) min_a_ = (a); __typeof__(b) min_b_ = (b); \
-		     (void)(&min_a_ == &min_b_); min_a_ < min_b_ ? min_a_ : min_b_; })
-#define max(a, b) ({ __typeof__(a) max_a_ = (a); __typeof__(b) max_b_ = (b); \
-		     (void)(&max_a_ == &max_b_); max_a_ > max_b_ ? max_a_ : max_b_; })
+#define min(a, b)                                                                                  \
+	({                                                                                         \
+		__typeof__(a) min_a_ = (a);                                                        \
+		__typeof__(b) min_b_ = (b);                                                        \
+		(void)(&min_a_ == &min_b_);                                                        \
+		min_a_ < min_b_ ? min_a_ : min_b_;                                                 \
+	})
+#define max(a, b)                                                                                  \
+	({                                                                                         \
+		__typeof__(a) max_a_ = (a);                                                        \
+		__typeof__(b) max_b_ = (b);                                                        \
+		(void)(&max_a_ == &max_b_);                                                        \
+		max_a_ > max_b_ ? max_a_ : max_b_;                                                 \
+	})
 
 _Noreturn void rcl_assert_failed(const char *what, const char *file, int line);
-#define RCL_ASSERT(cond) \
-	(likely(cond) ? (void)0 : rcl_assert_failed(#cond, __FILE__, __LINE__))
+#define RCL_ASSERT(cond) (likely(cond) ? (void)0 : rcl_assert_failed(#cond, __FILE__, __LINE__))
 #ifdef RCL_DEBUG_CHECKS
 #define RCL_DEBUG_ASSERT(cond) RCL_ASSERT(cond)
 #else
@@ -108,16 +117,16 @@ static inline void list_splice_init(struct list_head *src, struct list_head *dst
 	dst->next = src->next;
 	list_init(src);
 }
-#define list_entry(ptr, type, member) container_of(ptr, type, member)
+#define list_entry(ptr, type, member)	  container_of(ptr, type, member)
 #define list_first_entry(l, type, member) container_of((l)->next, type, member)
-#define list_last_entry(l, type, member) container_of((l)->prev, type, member)
-#define list_for_each(pos, head, member)                                                   \
-	for (pos = list_entry((head)->next, __typeof__(*pos), member); &pos->member != (head); \
+#define list_last_entry(l, type, member)  container_of((l)->prev, type, member)
+#define list_for_each(pos, head, member)                                                           \
+	for (pos = list_entry((head)->next, __typeof__(*pos), member); &pos->member != (head);     \
 	     pos = list_entry(pos->member.next, __typeof__(*pos), member))
-#define list_for_each_safe(pos, n, head, member)                             \
-	for (pos = list_entry((head)->next, __typeof__(*pos), member),       \
-	    n = list_entry(pos->member.next, __typeof__(*pos), member);      \
-	     &pos->member != (head);                                         \
+#define list_for_each_safe(pos, n, head, member)                                                   \
+	for (pos = list_entry((head)->next, __typeof__(*pos), member),                             \
+	    n = list_entry(pos->member.next, __typeof__(*pos), member);                            \
+	     &pos->member != (head);                                                               \
 	     pos = n, n = list_entry(n->member.next, __typeof__(*n), member))
 
 /* Forward declarations of the engine's main structures. */

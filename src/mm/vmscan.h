@@ -18,7 +18,12 @@ u64 rcl_try_to_free_pages(struct rcl *m, struct zonelist *zl, u32 order, gfp_t g
 u64 rcl_try_to_free_mem_cgroup_pages(struct rcl *m, struct memcg *memcg, u64 nr_pages, gfp_t gfp,
 				     u32 options);
 /* vm.zone_reclaim_mode: reclaim within one node; see enum. */
-enum { NODE_RECLAIM_NOSCAN = -2, NODE_RECLAIM_FULL = -1, NODE_RECLAIM_SOME, NODE_RECLAIM_SUCCESS };
+enum {
+	NODE_RECLAIM_NOSCAN = -2,
+	NODE_RECLAIM_FULL = -1,
+	NODE_RECLAIM_SOME,
+	NODE_RECLAIM_SUCCESS
+};
 int rcl_node_reclaim(struct rcl *m, struct node *nd, gfp_t gfp, u32 order);
 
 /* Reclaim isolated folios now (MADV_PAGEOUT), last of the list first; the list ends empty. */

@@ -8,8 +8,8 @@
  *
  * Each line of the events is X(ENUM, "name", per_memcg), of the others X(ENUM, "name").
  *
- * Units: the engine counts pages, with these exceptions. NR_SLAB_* are bytes (an object is less than
- * a page); NR_KERNEL_STACK_KB, PGPGIN and PGPGOUT are KiB, as the kernel shows them.
+ * Units: the engine counts pages, with these exceptions. NR_SLAB_* are bytes (an object is less
+ * than a page); NR_KERNEL_STACK_KB, PGPGIN and PGPGOUT are KiB, as the kernel shows them.
  *
  * Reading the machine's or a group's counters as a
  * list of names and values is rcl_vmstat_read() and rcl_memory_stat_read().
@@ -19,108 +19,114 @@
 
 #include "mm/types.h"
 
-#define RCL_ZONE_STATS(X)                                          \
-	X(NR_FREE_PAGES, "nr_free_pages")                          \
-	X(NR_ZONE_INACTIVE_ANON, "nr_zone_inactive_anon")          \
-	X(NR_ZONE_ACTIVE_ANON, "nr_zone_active_anon")              \
-	X(NR_ZONE_INACTIVE_FILE, "nr_zone_inactive_file")          \
-	X(NR_ZONE_ACTIVE_FILE, "nr_zone_active_file")              \
-	X(NR_ZONE_UNEVICTABLE, "nr_zone_unevictable")              \
-	X(NR_ZONE_WRITE_PENDING, "nr_zone_write_pending")          \
+#define RCL_ZONE_STATS(X)                                                                          \
+	X(NR_FREE_PAGES, "nr_free_pages")                                                          \
+	X(NR_ZONE_INACTIVE_ANON, "nr_zone_inactive_anon")                                          \
+	X(NR_ZONE_ACTIVE_ANON, "nr_zone_active_anon")                                              \
+	X(NR_ZONE_INACTIVE_FILE, "nr_zone_inactive_file")                                          \
+	X(NR_ZONE_ACTIVE_FILE, "nr_zone_active_file")                                              \
+	X(NR_ZONE_UNEVICTABLE, "nr_zone_unevictable")                                              \
+	X(NR_ZONE_WRITE_PENDING, "nr_zone_write_pending")                                          \
 	X(NR_MLOCK, "nr_mlock")
 
 /* The LRU sizes come first and in the order of enum lru_list. */
-#define RCL_NODE_STATS(X)                                          \
-	X(NR_INACTIVE_ANON, "nr_inactive_anon")                    \
-	X(NR_ACTIVE_ANON, "nr_active_anon")                        \
-	X(NR_INACTIVE_FILE, "nr_inactive_file")                    \
-	X(NR_ACTIVE_FILE, "nr_active_file")                        \
-	X(NR_UNEVICTABLE, "nr_unevictable")                        \
-	X(NR_SLAB_RECLAIMABLE_B, "nr_slab_reclaimable")            \
-	X(NR_SLAB_UNRECLAIMABLE_B, "nr_slab_unreclaimable")        \
-	X(NR_ISOLATED_ANON, "nr_isolated_anon")                    \
-	X(NR_ISOLATED_FILE, "nr_isolated_file")                    \
-	X(WORKINGSET_NODES, "workingset_nodes")                    \
-	X(WORKINGSET_REFAULT_ANON, "workingset_refault_anon")      \
-	X(WORKINGSET_REFAULT_FILE, "workingset_refault_file")      \
-	X(WORKINGSET_ACTIVATE_ANON, "workingset_activate_anon")    \
-	X(WORKINGSET_ACTIVATE_FILE, "workingset_activate_file")    \
-	X(WORKINGSET_RESTORE_ANON, "workingset_restore_anon")      \
-	X(WORKINGSET_RESTORE_FILE, "workingset_restore_file")      \
-	X(WORKINGSET_NODERECLAIM, "workingset_nodereclaim")        \
-	X(NR_ANON_MAPPED, "nr_anon_pages")                         \
-	X(NR_FILE_MAPPED, "nr_mapped")                             \
-	X(NR_FILE_PAGES, "nr_file_pages")                          \
-	X(NR_FILE_DIRTY, "nr_dirty")                               \
-	X(NR_WRITEBACK, "nr_writeback")                            \
-	X(NR_SHMEM, "nr_shmem")                                    \
-	X(NR_VMSCAN_WRITE, "nr_vmscan_write")                      \
-	X(NR_VMSCAN_IMMEDIATE, "nr_vmscan_immediate_reclaim")      \
-	X(NR_DIRTIED, "nr_dirtied")                                \
-	X(NR_WRITTEN, "nr_written")                                \
-	X(NR_THROTTLED_WRITTEN, "nr_throttled_written")            \
-	X(NR_KERNEL_STACK_KB, "nr_kernel_stack")                   \
-	X(NR_PAGETABLE, "nr_page_table_pages")                     \
+#define RCL_NODE_STATS(X)                                                                          \
+	X(NR_INACTIVE_ANON, "nr_inactive_anon")                                                    \
+	X(NR_ACTIVE_ANON, "nr_active_anon")                                                        \
+	X(NR_INACTIVE_FILE, "nr_inactive_file")                                                    \
+	X(NR_ACTIVE_FILE, "nr_active_file")                                                        \
+	X(NR_UNEVICTABLE, "nr_unevictable")                                                        \
+	X(NR_SLAB_RECLAIMABLE_B, "nr_slab_reclaimable")                                            \
+	X(NR_SLAB_UNRECLAIMABLE_B, "nr_slab_unreclaimable")                                        \
+	X(NR_ISOLATED_ANON, "nr_isolated_anon")                                                    \
+	X(NR_ISOLATED_FILE, "nr_isolated_file")                                                    \
+	X(WORKINGSET_NODES, "workingset_nodes")                                                    \
+	X(WORKINGSET_REFAULT_ANON, "workingset_refault_anon")                                      \
+	X(WORKINGSET_REFAULT_FILE, "workingset_refault_file")                                      \
+	X(WORKINGSET_ACTIVATE_ANON, "workingset_activate_anon")                                    \
+	X(WORKINGSET_ACTIVATE_FILE, "workingset_activate_file")                                    \
+	X(WORKINGSET_RESTORE_ANON, "workingset_restore_anon")                                      \
+	X(WORKINGSET_RESTORE_FILE, "workingset_restore_file")                                      \
+	X(WORKINGSET_NODERECLAIM, "workingset_nodereclaim")                                        \
+	X(NR_ANON_MAPPED, "nr_anon_pages")                                                         \
+	X(NR_FILE_MAPPED, "nr_mapped")                                                             \
+	X(NR_FILE_PAGES, "nr_file_pages")                                                          \
+	X(NR_FILE_DIRTY, "nr_dirty")                                                               \
+	X(NR_WRITEBACK, "nr_writeback")                                                            \
+	X(NR_SHMEM, "nr_shmem")                                                                    \
+	X(NR_VMSCAN_WRITE, "nr_vmscan_write")                                                      \
+	X(NR_VMSCAN_IMMEDIATE, "nr_vmscan_immediate_reclaim")                                      \
+	X(NR_DIRTIED, "nr_dirtied")                                                                \
+	X(NR_WRITTEN, "nr_written")                                                                \
+	X(NR_THROTTLED_WRITTEN, "nr_throttled_written")                                            \
+	X(NR_KERNEL_STACK_KB, "nr_kernel_stack")                                                   \
+	X(NR_PAGETABLE, "nr_page_table_pages")                                                     \
 	X(NR_SWAPCACHE, "nr_swapcached")
 
-#define RCL_VM_EVENTS(X)                                           \
-	X(PGPGIN, "pgpgin", 0)                                     \
-	X(PGPGOUT, "pgpgout", 0)                                   \
-	X(PSWPIN, "pswpin", 0)                                     \
-	X(PSWPOUT, "pswpout", 0)                                   \
-	X(PGALLOC_DMA, "pgalloc_dma", 0)                           \
-	X(PGALLOC_DMA32, "pgalloc_dma32", 0)                       \
-	X(PGALLOC_NORMAL, "pgalloc_normal", 0)                     \
-	X(PGALLOC_MOVABLE, "pgalloc_movable", 0)                   \
-	X(ALLOCSTALL_DMA, "allocstall_dma", 0)                     \
-	X(ALLOCSTALL_DMA32, "allocstall_dma32", 0)                 \
-	X(ALLOCSTALL_NORMAL, "allocstall_normal", 0)               \
-	X(ALLOCSTALL_MOVABLE, "allocstall_movable", 0)             \
-	X(PGSCAN_SKIP_DMA, "pgskip_dma", 0)                        \
-	X(PGSCAN_SKIP_DMA32, "pgskip_dma32", 0)                    \
-	X(PGSCAN_SKIP_NORMAL, "pgskip_normal", 0)                  \
-	X(PGSCAN_SKIP_MOVABLE, "pgskip_movable", 0)                \
-	X(PGFREE, "pgfree", 0)                                     \
-	X(PGACTIVATE, "pgactivate", 1)                             \
-	X(PGDEACTIVATE, "pgdeactivate", 1)                         \
-	X(PGLAZYFREE, "pglazyfree", 1)                             \
-	X(PGFAULT, "pgfault", 1)                                   \
-	X(PGMAJFAULT, "pgmajfault", 1)                             \
-	X(PGLAZYFREED, "pglazyfreed", 1)                           \
-	X(PGREFILL, "pgrefill", 1)                                 \
-	X(PGREUSE, "pgreuse", 0)                                   \
-	X(PGSTEAL_KSWAPD, "pgsteal_kswapd", 1)                     \
-	X(PGSTEAL_DIRECT, "pgsteal_direct", 1)                     \
-	X(PGSCAN_KSWAPD, "pgscan_kswapd", 1)                       \
-	X(PGSCAN_DIRECT, "pgscan_direct", 1)                       \
-	X(PGSCAN_DIRECT_THROTTLE, "pgscan_direct_throttle", 0)     \
-	X(PGSCAN_ANON, "pgscan_anon", 0)                           \
-	X(PGSCAN_FILE, "pgscan_file", 0)                           \
-	X(PGSTEAL_ANON, "pgsteal_anon", 0)                         \
-	X(PGSTEAL_FILE, "pgsteal_file", 0)                         \
-	X(ZONE_RECLAIM_FAILED, "zone_reclaim_failed", 0)           \
-	X(SLABS_SCANNED, "slabs_scanned", 0)                       \
-	X(KSWAPD_LOW_WMARK_HIT_QUICKLY, "kswapd_low_wmark_hit_quickly", 0)   \
-	X(KSWAPD_HIGH_WMARK_HIT_QUICKLY, "kswapd_high_wmark_hit_quickly", 0) \
-	X(PAGEOUTRUN, "pageoutrun", 0)                             \
-	X(PGROTATED, "pgrotated", 0)                               \
-	X(OOM_KILL, "oom_kill", 0)                                 \
-	X(UNEVICTABLE_PGCULLED, "unevictable_pgs_culled", 0)       \
-	X(UNEVICTABLE_PGSCANNED, "unevictable_pgs_scanned", 0)     \
-	X(UNEVICTABLE_PGRESCUED, "unevictable_pgs_rescued", 0)     \
-	X(UNEVICTABLE_PGMLOCKED, "unevictable_pgs_mlocked", 0)     \
-	X(UNEVICTABLE_PGMUNLOCKED, "unevictable_pgs_munlocked", 0) \
-	X(UNEVICTABLE_PGCLEARED, "unevictable_pgs_cleared", 0)     \
-	X(UNEVICTABLE_PGSTRANDED, "unevictable_pgs_stranded", 0)   \
-	X(SWAP_RA, "swap_ra", 0)                                   \
+#define RCL_VM_EVENTS(X)                                                                           \
+	X(PGPGIN, "pgpgin", 0)                                                                     \
+	X(PGPGOUT, "pgpgout", 0)                                                                   \
+	X(PSWPIN, "pswpin", 0)                                                                     \
+	X(PSWPOUT, "pswpout", 0)                                                                   \
+	X(PGALLOC_DMA, "pgalloc_dma", 0)                                                           \
+	X(PGALLOC_DMA32, "pgalloc_dma32", 0)                                                       \
+	X(PGALLOC_NORMAL, "pgalloc_normal", 0)                                                     \
+	X(PGALLOC_MOVABLE, "pgalloc_movable", 0)                                                   \
+	X(ALLOCSTALL_DMA, "allocstall_dma", 0)                                                     \
+	X(ALLOCSTALL_DMA32, "allocstall_dma32", 0)                                                 \
+	X(ALLOCSTALL_NORMAL, "allocstall_normal", 0)                                               \
+	X(ALLOCSTALL_MOVABLE, "allocstall_movable", 0)                                             \
+	X(PGSCAN_SKIP_DMA, "pgskip_dma", 0)                                                        \
+	X(PGSCAN_SKIP_DMA32, "pgskip_dma32", 0)                                                    \
+	X(PGSCAN_SKIP_NORMAL, "pgskip_normal", 0)                                                  \
+	X(PGSCAN_SKIP_MOVABLE, "pgskip_movable", 0)                                                \
+	X(PGFREE, "pgfree", 0)                                                                     \
+	X(PGACTIVATE, "pgactivate", 1)                                                             \
+	X(PGDEACTIVATE, "pgdeactivate", 1)                                                         \
+	X(PGLAZYFREE, "pglazyfree", 1)                                                             \
+	X(PGFAULT, "pgfault", 1)                                                                   \
+	X(PGMAJFAULT, "pgmajfault", 1)                                                             \
+	X(PGLAZYFREED, "pglazyfreed", 1)                                                           \
+	X(PGREFILL, "pgrefill", 1)                                                                 \
+	X(PGREUSE, "pgreuse", 0)                                                                   \
+	X(PGSTEAL_KSWAPD, "pgsteal_kswapd", 1)                                                     \
+	X(PGSTEAL_DIRECT, "pgsteal_direct", 1)                                                     \
+	X(PGSCAN_KSWAPD, "pgscan_kswapd", 1)                                                       \
+	X(PGSCAN_DIRECT, "pgscan_direct", 1)                                                       \
+	X(PGSCAN_DIRECT_THROTTLE, "pgscan_direct_throttle", 0)                                     \
+	X(PGSCAN_ANON, "pgscan_anon", 0)                                                           \
+	X(PGSCAN_FILE, "pgscan_file", 0)                                                           \
+	X(PGSTEAL_ANON, "pgsteal_anon", 0)                                                         \
+	X(PGSTEAL_FILE, "pgsteal_file", 0)                                                         \
+	X(ZONE_RECLAIM_FAILED, "zone_reclaim_failed", 0)                                           \
+	X(SLABS_SCANNED, "slabs_scanned", 0)                                                       \
+	X(KSWAPD_LOW_WMARK_HIT_QUICKLY, "kswapd_low_wmark_hit_quickly", 0)                         \
+	X(KSWAPD_HIGH_WMARK_HIT_QUICKLY, "kswapd_high_wmark_hit_quickly", 0)                       \
+	X(PAGEOUTRUN, "pageoutrun", 0)                                                             \
+	X(PGROTATED, "pgrotated", 0)                                                               \
+	X(OOM_KILL, "oom_kill", 0)                                                                 \
+	X(UNEVICTABLE_PGCULLED, "unevictable_pgs_culled", 0)                                       \
+	X(UNEVICTABLE_PGSCANNED, "unevictable_pgs_scanned", 0)                                     \
+	X(UNEVICTABLE_PGRESCUED, "unevictable_pgs_rescued", 0)                                     \
+	X(UNEVICTABLE_PGMLOCKED, "unevictable_pgs_mlocked", 0)                                     \
+	X(UNEVICTABLE_PGMUNLOCKED, "unevictable_pgs_munlocked", 0)                                 \
+	X(UNEVICTABLE_PGCLEARED, "unevictable_pgs_cleared", 0)                                     \
+	X(UNEVICTABLE_PGSTRANDED, "unevictable_pgs_stranded", 0)                                   \
+	X(SWAP_RA, "swap_ra", 0)                                                                   \
 	X(SWAP_RA_HIT, "swap_ra_hit", 0)
 
 #define RCL_X(e, n) e,
-enum zone_stat_item { RCL_ZONE_STATS(RCL_X) NR_ZONE_STAT_ITEMS };
-enum node_stat_item { RCL_NODE_STATS(RCL_X) NR_NODE_STAT_ITEMS };
+enum zone_stat_item {
+	RCL_ZONE_STATS(RCL_X) NR_ZONE_STAT_ITEMS
+};
+enum node_stat_item {
+	RCL_NODE_STATS(RCL_X) NR_NODE_STAT_ITEMS
+};
 #undef RCL_X
 #define RCL_X(e, n, g) e,
-enum vm_event_item { RCL_VM_EVENTS(RCL_X) NR_VM_EVENT_ITEMS };
+enum vm_event_item {
+	RCL_VM_EVENTS(RCL_X) NR_VM_EVENT_ITEMS
+};
 #undef RCL_X
 
 struct rcl_counter {

@@ -9,7 +9,8 @@
  *               theirs when they first dirty a file there
  *   wb_domain   what dirty limits apply to: the machine, and each group that has dirtied files
  *
- * A file belongs to the wb of the group that was charged for its first dirtied page, and stays there.
+ * A file belongs to the wb of the group that was charged for its first dirtied page, and stays
+ * there.
  *
  * Times are jiffies (ticks of kernel.hz, from 1 on), as all arithmetic of the reference's control
  * loop is; those that end in _ns are the machine's clock.
@@ -27,7 +28,7 @@
 #define WB_MAX_DEVICES 64
 
 #define RATELIMIT_CALC_SHIFT 10
-#define DIRTY_POLL_THRESH    (128 >> (PAGE_SHIFT - 10)) /* pages: check no more often than this */
+#define DIRTY_POLL_THRESH    (128 >> (PAGE_SHIFT - 10))	  /* pages: check no more often than this */
 #define MIN_WRITEBACK_PAGES  (4096l >> (PAGE_SHIFT - 10)) /* 4 MiB */
 #define DIRTY_SCOPE	     8 /* a chunk is at most this part of the dirty limit */
 #define INIT_BW		     (100l << (20 - PAGE_SHIFT)) /* 100 MiB/s, in pages */
@@ -40,17 +41,23 @@ struct fprop {
 
 struct wb_domain {
 	struct spinlock lock;
-	struct fprop completions;  /* of all its wbs */
-	u64 period_end_ns;	   /* A: when its counters fade; RCL_FOREVER: nothing to fade */
-	u64 dirty_limit;	   /* D: the limit, following decreases slowly */
-	u64 dirty_limit_tstamp;	   /* D */
+	struct fprop completions; /* of all its wbs */
+	u64 period_end_ns;	  /* A: when its counters fade; RCL_FOREVER: nothing to fade */
+	u64 dirty_limit;	  /* D: the limit, following decreases slowly */
+	u64 dirty_limit_tstamp;	  /* D */
 };
 
-enum wb_stat { WB_RECLAIMABLE, WB_WRITEBACK, WB_DIRTIED, WB_WRITTEN, NR_WB_STATS };
+enum wb_stat {
+	WB_RECLAIMABLE,
+	WB_WRITEBACK,
+	WB_DIRTIED,
+	WB_WRITTEN,
+	NR_WB_STATS
+};
 
 enum wb_state_bit {
-	WB_HAS_DIRTY_IO = 1,   /* b_dirty, b_io or b_more_io is not empty */
-	WB_START_ALL = 2,      /* somebody asked for everything to be written */
+	WB_HAS_DIRTY_IO = 1, /* b_dirty, b_io or b_more_io is not empty */
+	WB_START_ALL = 2,    /* somebody asked for everything to be written */
 	WB_WRITEBACK_RUNNING = 4
 };
 
@@ -58,51 +65,51 @@ enum wb_state_bit {
 struct wb_work {
 	struct list_head link;
 	long nr_pages;
-	bool sync_all;	     /* data integrity: every page that is dirty now */
-	bool tagged;	     /* as if sync_all in choosing pages, but without waiting */
+	bool sync_all; /* data integrity: every page that is dirty now */
+	bool tagged;   /* as if sync_all in choosing pages, but without waiting */
 	bool for_kupdate, for_background, for_sync;
-	u32 done;	     /* A: wait word, 0 until finished */
+	u32 done; /* A: wait word, 0 until finished */
 };
 
 struct wb {
-	struct bdi *bdi;	 /* c */
-	struct memcg *memcg;	 /* S: NULL: the root group's, or its group is gone */
+	struct bdi *bdi;	  /* c */
+	struct memcg *memcg;	  /* S: NULL: the root group's, or its group is gone */
 	struct wb_domain *domain; /* c: the group's; NULL: the machine's limits only */
 	struct spinlock list_lock;
-	u32 state;		 /* A: enum wb_state_bit; WB_HAS_DIRTY_IO changes under W */
+	u32 state;		     /* A: enum wb_state_bit; WB_HAS_DIRTY_IO changes under W */
 	struct list_head b_dirty;    /* W: newest first, by dirtied_when */
 	struct list_head b_io;	     /* W: being written now, from the tail */
 	struct list_head b_more_io;  /* W: want another turn */
 	struct list_head b_attached; /* W: clean */
 	struct list_head work_list;  /* W */
-	u64 wake_ns;		 /* W: when the flusher must look; RCL_FOREVER: not asked */
-	u64 last_old_flush;	 /* flusher only */
+	u64 wake_ns;		     /* W: when the flusher must look; RCL_FOREVER: not asked */
+	u64 last_old_flush;	     /* flusher only */
 
-	s64 stat[NR_WB_STATS];	 /* A: pages; those of a file change under its mapping->lock */
-	s32 writeback_files;	 /* A: files with pages under writeback */
+	s64 stat[NR_WB_STATS]; /* A: pages; those of a file change under its mapping->lock */
+	s32 writeback_files;   /* A: files with pages under writeback */
 
 	/* bandwidth, in pages per second */
-	u64 bw_update_ns;	 /* A: estimate is due then; RCL_FOREVER: not asked */
-	u64 bw_time_stamp;	 /* W: of the last estimate */
+	u64 bw_update_ns;		  /* A: estimate is due then; RCL_FOREVER: not asked */
+	u64 bw_time_stamp;		  /* W: of the last estimate */
 	u64 dirtied_stamp, written_stamp; /* W: the counters then */
-	u64 write_bandwidth;	 /* W: estimated */
-	u64 avg_write_bandwidth; /* A: smoothed */
-	u64 dirty_ratelimit;	 /* A: base rate for one dirtier */
-	u64 balanced_dirty_ratelimit; /* W */
-	bool dirty_exceeded;	 /* A: check often */
+	u64 write_bandwidth;		  /* W: estimated */
+	u64 avg_write_bandwidth;	  /* A: smoothed */
+	u64 dirty_ratelimit;		  /* A: base rate for one dirtier */
+	u64 balanced_dirty_ratelimit;	  /* W */
+	bool dirty_exceeded;		  /* A: check often */
 	struct fprop completions, memcg_completions; /* A: share of the domains' */
 };
 
 struct bdi {
-	struct rcl *m;	   /* c */
-	u16 dev;	   /* c */
-	struct wb wb;	   /* the root group's */
-	struct wb **wbs;   /* S: all, [0] = &wb; entries below nr_wbs never change */
-	u32 nr_wbs;	   /* S; A for readers */
-	u32 *wb_of;	   /* S; A for readers: by memcg id: index in wbs, 0 = root's or none yet */
+	struct rcl *m;	 /* c */
+	u16 dev;	 /* c */
+	struct wb wb;	 /* the root group's */
+	struct wb **wbs; /* S: all, [0] = &wb; entries below nr_wbs never change */
+	u32 nr_wbs;	 /* S; A for readers */
+	u32 *wb_of;	 /* S; A for readers: by memcg id: index in wbs, 0 = root's or none yet */
 	s64 tot_write_bandwidth; /* A: of wbs with dirty files */
-	u32 kick;	   /* A: wait word of the flusher */
-	bool stopping;	   /* A: the flusher must end */
+	u32 kick;		 /* A: wait word of the flusher */
+	bool stopping;		 /* A: the flusher must end */
 	struct task flusher;
 };
 
@@ -113,13 +120,13 @@ struct wb_cpu {
 };
 
 struct wb_state {
-	struct wb_cpu *cpus;		  /* c: one per CPU */
-	u64 ratelimit_pages;		  /* T: a CPU may dirty this many between two checks */
-	s32 nr_exceeded;		  /* A: wbs with dirty_exceeded */
+	struct wb_cpu *cpus; /* c: one per CPU */
+	u64 ratelimit_pages; /* T: a CPU may dirty this many between two checks */
+	s32 nr_exceeded;     /* A: wbs with dirty_exceeded */
 	struct spinlock lock;
 	struct bdi *bdis[WB_MAX_DEVICES]; /* c once set */
 	struct wb_domain global;
-	struct wb_domain *domains;	  /* by memcg id; untouched = zero */
+	struct wb_domain *domains; /* by memcg id; untouched = zero */
 	size_t domains_bytes;
 };
 
@@ -129,7 +136,7 @@ enum mapping_wb_state {
 	MAPPING_SYNC = 2,	 /* a flusher is writing it */
 	MAPPING_QUEUED = 4,	 /* on b_io or b_more_io */
 	MAPPING_FREEING = 8,
-	MAPPING_PIN = 0x100	 /* from this bit on: how many hold it otherwise */
+	MAPPING_PIN = 0x100 /* from this bit on: how many hold it otherwise */
 };
 
 /* How a file is to be written. */
@@ -207,8 +214,8 @@ void rcl_mapping_unpin(struct rcl *m, struct mapping *mapping);
 /* dirty_throttle.c */
 void rcl_wb_domain_init(struct rcl *m, struct wb_domain *dom);
 void rcl_wb_bandwidth_init(struct rcl *m, struct wb *wb);
-void rcl_wb_update_bandwidth(struct wb *wb);	      /* now */
-void rcl_wb_bandwidth_due(struct wb *wb);	      /* the estimate asked for is overdue */
+void rcl_wb_update_bandwidth(struct wb *wb); /* now */
+void rcl_wb_bandwidth_due(struct wb *wb);    /* the estimate asked for is overdue */
 void rcl_wb_bandwidth_estimate_start(struct wb *wb);
 void rcl_wb_writeout_add(struct wb *wb, s64 nr);
 bool rcl_wb_over_bg_thresh(struct wb *wb);

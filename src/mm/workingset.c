@@ -161,9 +161,10 @@ static unsigned long count_shadow_nodes(struct shrinker *s, struct shrink_contro
 	if (!nodes)
 		return SHRINK_EMPTY;
 	if (sc->memcg) {
-		for_each_lru(l)
+		for_each_lru (l)
 			pages += (u64)max(shared_read(&lv->stat[l]), (s64)0);
-		pages += (u64)max(shared_read(&lv->stat[NR_SLAB_RECLAIMABLE_B]), (s64)0) >> PAGE_SHIFT;
+		pages += (u64)max(shared_read(&lv->stat[NR_SLAB_RECLAIMABLE_B]), (s64)0) >>
+			 PAGE_SHIFT;
 		pages += (u64)max(shared_read(&lv->stat[NR_SLAB_UNRECLAIMABLE_B]), (s64)0) >>
 			 PAGE_SHIFT;
 	} else {

@@ -13,12 +13,18 @@
 #include "mm/page.h"
 #include "mm/vmstat.h"
 
-#define MAX_ORDER	 11 /* orders 0..10 */
-#define PAGEBLOCK_ORDER	 9
-#define MAX_NODES	 32
+#define MAX_ORDER		11 /* orders 0..10 */
+#define PAGEBLOCK_ORDER		9
+#define MAX_NODES		32
 #define PAGE_ALLOC_COSTLY_ORDER 3
 
-enum zone_type { ZONE_DMA, ZONE_DMA32, ZONE_NORMAL, ZONE_MOVABLE, MAX_NR_ZONES };
+enum zone_type {
+	ZONE_DMA,
+	ZONE_DMA32,
+	ZONE_NORMAL,
+	ZONE_MOVABLE,
+	MAX_NR_ZONES
+};
 
 enum migratetype {
 	MIGRATE_UNMOVABLE,
@@ -31,7 +37,13 @@ enum migratetype {
 	MIGRATE_TYPES
 };
 
-enum zone_watermark { WMARK_MIN, WMARK_LOW, WMARK_HIGH, WMARK_PROMO, NR_WMARK };
+enum zone_watermark {
+	WMARK_MIN,
+	WMARK_LOW,
+	WMARK_HIGH,
+	WMARK_PROMO,
+	NR_WMARK
+};
 
 /*
  * Links of free blocks, by frame number; behind the frames stand the heads of the lists. They are
@@ -52,27 +64,27 @@ struct free_area {
 #define NR_LOWORDER_PCP_LISTS (MIGRATE_PCPTYPES * (PAGE_ALLOC_COSTLY_ORDER + 1))
 #define NR_PCP_LISTS	      (NR_LOWORDER_PCP_LISTS + 2)
 struct per_cpu_pages {
-	u32 count;	 /* C: frames on the lists */
-	u32 high;	 /* T: drain above this */
-	u32 batch;	 /* T: refill and drain in this many */
-	u16 free_factor; /* C: how fast a drain grows */
+	u32 count;			      /* C: frames on the lists */
+	u32 high;			      /* T: drain above this */
+	u32 batch;			      /* T: refill and drain in this many */
+	u16 free_factor;		      /* C: how fast a drain grows */
 	struct list_head lists[NR_PCP_LISTS]; /* C */
 } __attribute__((aligned(64)));
 
 struct zone {
-	struct rcl *m;	      /* c */
-	struct node *node;    /* c */
-	enum zone_type type;  /* c */
-	const char *name;     /* c */
-	u64 start_pfn;	      /* c */
-	u64 spanned_pages;    /* c: frames from start_pfn to the end, holes included */
-	u64 managed_start;    /* c: first frame given to the allocator; the rest follow it */
-	u64 managed_pages;    /* c: frames given to the allocator */
-	u8 zone_node;	      /* c: folio->zone_node of its frames */
-	u32 frame_flags;      /* c: flags of a frame at rest: PG_threaded or none */
-	u64 watermark[NR_WMARK]; /* T: without boost */
-	u64 watermark_boost;	 /* Z: added to every watermark since types were mixed */
-	bool boosted;		 /* A: boost is new, kswapd must be told */
+	struct rcl *m;		    /* c */
+	struct node *node;	    /* c */
+	enum zone_type type;	    /* c */
+	const char *name;	    /* c */
+	u64 start_pfn;		    /* c */
+	u64 spanned_pages;	    /* c: frames from start_pfn to the end, holes included */
+	u64 managed_start;	    /* c: first frame given to the allocator; the rest follow it */
+	u64 managed_pages;	    /* c: frames given to the allocator */
+	u8 zone_node;		    /* c: folio->zone_node of its frames */
+	u32 frame_flags;	    /* c: flags of a frame at rest: PG_threaded or none */
+	u64 watermark[NR_WMARK];    /* T: without boost */
+	u64 watermark_boost;	    /* Z: added to every watermark since types were mixed */
+	bool boosted;		    /* A: boost is new, kswapd must be told */
 	u64 nr_reserved_highatomic; /* Z: frames in MIGRATE_HIGHATOMIC pageblocks */
 	u64 lowmem_reserve[MAX_NR_ZONES]; /* T */
 	struct per_cpu_pages *pcp;	  /* one per CPU */
@@ -97,7 +109,7 @@ enum vmscan_throttle {
 struct zonelist {
 	u32 nr;
 	u8 first[MAX_NR_ZONES]; /* where a request up to this zone type starts; nr: nowhere */
-	struct zone *preferred[MAX_NR_ZONES]; /* the zone there, or NULL */
+	struct zone *preferred[MAX_NR_ZONES];	      /* the zone there, or NULL */
 	struct zone *zones[MAX_NODES * MAX_NR_ZONES]; /* nearest node first, highest zone first */
 };
 
@@ -105,29 +117,29 @@ struct node {
 	struct rcl *m; /* c */
 	u32 id;	       /* c */
 	struct zone zones[MAX_NR_ZONES];
-	struct zonelist zonelist; /* c: fallback order from this node */
+	struct zonelist zonelist;	   /* c: fallback order from this node */
 	struct zonelist thisnode_zonelist; /* c: __GFP_THISNODE: this node's zones alone */
-	u64 totalreserve_pages;	  /* T: frames that only reserves may use (not dirtyable) */
-	u64 alloc_report_at;	  /* A: no allocation failure report before this time */
+	u64 totalreserve_pages;	      /* T: frames that only reserves may use (not dirtyable) */
+	u64 alloc_report_at;	      /* A: no allocation failure report before this time */
 	u64 start_pfn, spanned_pages; /* c */
 	s64 stat[NR_NODE_STAT_ITEMS]; /* A; slab items in bytes */
 	u32 flags;		      /* A: enum node_flag */
 
 	/* kswapd (vmscan/kswapd.c) */
 	struct task *kswapd;
-	u32 kswapd_wait;	/* K: wait word, see platform.h */
-	s32 kswapd_order;	/* K */
+	u32 kswapd_wait;	    /* K: wait word, see platform.h */
+	s32 kswapd_order;	    /* K */
 	s32 kswapd_highest_zoneidx; /* K: MAX_NR_ZONES when there is no request */
-	bool kswapd_asleep;	/* K: kswapd is on its wait word */
-	s32 kswapd_failures;	/* A */
+	bool kswapd_asleep;	    /* K: kswapd is on its wait word */
+	s32 kswapd_failures;	    /* A */
 
 	/* throttling (vmscan/throttle.c) */
 	u32 pfmemalloc_wait;			 /* wait word */
 	u32 reclaim_wait[NR_VMSCAN_THROTTLE];	 /* wait words */
 	u32 reclaim_waiters[NR_VMSCAN_THROTTLE]; /* A */
 	s64 nr_writeback_throttled;		 /* A */
-	s64 nr_reclaim_start; /* NR_THROTTLED_WRITTEN when the first throttled task came */
-	bool node_reclaim_running;		 /* A */
+	s64 nr_reclaim_start;	   /* NR_THROTTLED_WRITTEN when the first throttled task came */
+	bool node_reclaim_running; /* A */
 };
 
 enum node_flag {
@@ -157,7 +169,6 @@ static inline s64 node_page_state(const struct node *n, enum node_stat_item item
 	s64 v = shared_read(&n->stat[item]);
 	return v < 0 ? 0 : v;
 }
-#define for_each_zone(z, nd) \
-	for (struct zone *z = (nd)->zones; z < (nd)->zones + MAX_NR_ZONES; z++)
+#define for_each_zone(z, nd) for (struct zone *z = (nd)->zones; z < (nd)->zones + MAX_NR_ZONES; z++)
 
 #endif

@@ -23,8 +23,8 @@ struct place {
 	u64 base;  /* virtual page number of its page 0 */
 	u64 pages; /* its size */
 	bool is_file;
-	struct mapping *mapping;    /* files: shared by all tasks */
-	u64 *stamps;		    /* content expected of each page; 0 = never written */
+	struct mapping *mapping; /* files: shared by all tasks */
+	u64 *stamps;		 /* content expected of each page; 0 = never written */
 	/* see replay.c */
 	struct page_table **tables; /* table i maps base + i * 512 and on */
 	void ***leaves; /* file's page i * 64 was last seen to have its entry there, and so on */
@@ -75,8 +75,8 @@ struct run {
 	struct runner *runners;
 	struct process *processes;
 	struct play *play; /* play.c: of a recording; else NULL */
-	bool stop;	 /* somebody failed in a way that ends the whole run */
-	u64 check_every; /* accesses; 0 = never */
+	bool stop;	   /* somebody failed in a way that ends the whole run */
+	u64 check_every;   /* accesses; 0 = never */
 	u64 start_ns;
 	u64 timeline_stall; /* stall time at the last mark */
 

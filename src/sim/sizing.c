@@ -72,8 +72,7 @@ static void hint(struct rcl_sizing *s, uint64_t limit)
 void rcl_sizing_init_near(struct rcl_sizing *s, const struct rcl_sizing *near,
 			  unsigned int max_points)
 {
-	rcl_sizing_init(s, near->top, near->ceiling, near->accepted, near->nr_accepted,
-			max_points);
+	rcl_sizing_init(s, near->top, near->ceiling, near->accepted, near->nr_accepted, max_points);
 	s->quantum = near->quantum; /* rounding the top up may have changed it */
 	s->floor = near->floor;
 	s->want_points = 0;

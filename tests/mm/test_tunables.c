@@ -48,14 +48,10 @@ static void unknown_names_have_a_nearest(void **state)
 	static const struct {
 		const char *typed, *meant;
 	} cases[] = {
-		{"vm.swapiness", "vm.swappiness"},
-		{"swappiness", "vm.swappiness"},
-		{"vm.page_cluster", "vm.page-cluster"},
-		{"VM.SWAPPINESS", "vm.swappiness"},
-		{"readahead_kb", "read_ahead_kb"},
-		{"dirty_ratio", "vm.dirty_ratio"},
-		{"vm.min_free_kbyte", "vm.min_free_kbytes"},
-		{"check_every", "debug.check_every"},
+		{"vm.swapiness", "vm.swappiness"},	     {"swappiness", "vm.swappiness"},
+		{"vm.page_cluster", "vm.page-cluster"},	     {"VM.SWAPPINESS", "vm.swappiness"},
+		{"readahead_kb", "read_ahead_kb"},	     {"dirty_ratio", "vm.dirty_ratio"},
+		{"vm.min_free_kbyte", "vm.min_free_kbytes"}, {"check_every", "debug.check_every"},
 	};
 
 	(void)state;

@@ -275,8 +275,7 @@ static void anonymous_code_is_not(void **state)
 	struct core *c = *state;
 	struct folio *f;
 
-	assert_int_equal(
-		rcl_mmap(c->m, c->mm, 0, 1, VM_READ | VM_WRITE | VM_EXEC, NULL, 0), 0);
+	assert_int_equal(rcl_mmap(c->m, c->mm, 0, 1, VM_READ | VM_WRITE | VM_EXEC, NULL, 0), 0);
 	assert_int_equal(touch(c, 0, true), 0);
 	rcl_lru_add_drain(c->m);
 	f = folio_at(c, 0);
@@ -668,7 +667,9 @@ static void a_clean_copy_in_swap_is_freed_without_a_write(void **state)
 
 static void survivors_come_back_in_reverse_order(void **state)
 {
-	enum { NR = 6 };
+	enum {
+		NR = 6
+	};
 	struct core *c = *state;
 	struct scan_control sc = direct(c);
 	struct reclaim_stat stat;
@@ -684,13 +685,14 @@ static void survivors_come_back_in_reverse_order(void **state)
 		assert_int_equal(rcl_folio_isolate_lru(c->m, f[k]), 0);
 		list_add(&f[k]->lru, &list); /* f[0] is the oldest */
 	}
-	assert_int_equal(rcl_shrink_folio_list(c->m, &list, c->m->nodes, &sc, &stat, false), NR / 2);
+	assert_int_equal(rcl_shrink_folio_list(c->m, &list, c->m->nodes, &sc, &stat, false),
+			 NR / 2);
 	assert_int_equal(stat.nr_activate[1], NR / 2);
 	assert_int_equal(stat.nr_unqueued_dirty, NR / 2);
 	assert_int_equal(sc.nr_scanned, NR);
 	assert_int_equal(events_of(c, PGACTIVATE), NR / 2);
 	i = NR - 1;
-	list_for_each(pos, &list, lru) {
+	list_for_each (pos, &list, lru) {
 		assert_ptr_equal(pos, f[i]);
 		i -= 2;
 	}

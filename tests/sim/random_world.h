@@ -9,10 +9,10 @@
 #include "mm/types.h"
 
 struct world_result {
-	u64 digest;	 /* of all scheduling decisions and events */
-	u64 operations;	 /* done by all tasks */
+	u64 digest;	/* of all scheduling decisions and events */
+	u64 operations; /* done by all tasks */
 	u64 oom_kills;
-	u64 io_errors;	 /* operations that failed with -EIO */
+	u64 io_errors; /* operations that failed with -EIO */
 	u64 swapped_out, written, reclaimed;
 	char error[512]; /* "" = the world held */
 };

@@ -16,7 +16,10 @@
 #include "mm/machine.h"
 #include "mm/vmscan.h"
 
-enum { DEACTIVATE_ANON = 1, DEACTIVATE_FILE = 2 };
+enum {
+	DEACTIVATE_ANON = 1,
+	DEACTIVATE_FILE = 2
+};
 
 struct scan_control {
 	/* the request */
@@ -27,7 +30,7 @@ struct scan_control {
 	int reclaim_idx; /* highest zone worth reclaiming */
 	bool may_writepage, may_unmap, may_swap, proactive;
 	/* state */
-	int priority; /* scan lists >> priority */
+	int priority;	    /* scan lists >> priority */
 	u32 may_deactivate; /* bits: which active lists may be aged */
 	bool force_deactivate, skipped_deactivate;
 	bool memcg_low_reclaim, memcg_low_skipped;
