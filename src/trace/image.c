@@ -27,7 +27,7 @@
 
 struct image {
 	struct rcl_trace_image public;
-	uint64_t mapped; /* bytes at public.words */
+	uint64_t mapped;	    /* bytes at public.words */
 	struct rcl_trace_task task; /* the one there is */
 	struct rcl_region regions[];
 };
@@ -174,13 +174,12 @@ static int decode(struct rcl_trace *t, struct rcl_image_builder *b, struct rcl_e
 	}
 }
 
-static int load(const char *path, const char *format, bool keep, struct rcl_trace_image **out,
-		struct rcl_error *err)
+static int load(const struct rcl_trace_source *source, const char *format, bool keep,
+		struct rcl_trace_image **out, struct rcl_error *err)
 {
-	struct rcl_trace_source source = {.name = path};
 	struct rcl_image_builder b = {0};
 	struct rcl_trace *t;
-	int rc = rcl_trace_open_source(&source, format, &t, err);
+	int rc = rcl_trace_open_source(source, format, &t, err);
 
 	*out = NULL;
 	if (rc)
@@ -213,11 +212,19 @@ static int load(const char *path, const char *format, bool keep, struct rcl_trac
 int rcl_trace_load(const char *path, const char *format, struct rcl_trace_image **out,
 		   struct rcl_error *err)
 {
-	return load(path, format, true, out, err);
+	return load(&(struct rcl_trace_source){.name = path}, format, true, out, err);
+}
+
+int rcl_trace_load_memory(const void *data, size_t size, const char *name, const char *format,
+			  struct rcl_trace_image **out, struct rcl_error *err)
+{
+	struct rcl_trace_source source = {.name = name, .data = data ? data : "", .size = size};
+
+	return load(&source, format, true, out, err);
 }
 
 int rcl_trace_scan(const char *path, const char *format, struct rcl_trace_image **out,
 		   struct rcl_error *err)
 {
-	return load(path, format, false, out, err);
+	return load(&(struct rcl_trace_source){.name = path}, format, false, out, err);
 }

@@ -236,6 +236,22 @@ static void opened(struct strace *s, struct task *t, const struct call *c, const
 					     (uint64_t[]){region, 0});
 }
 
+/* Its pages go with its name: who has it open still is not followed. */
+static void deleted(struct strace *s, struct task *t, const char *path)
+{
+	size_t n = path ? strlen(path) : 0;
+	uint64_t region;
+
+	if (n < 3)
+		return;
+	for (uint32_t i = 0; i < s->nr_files; i++) {
+		if (strlen(s->files[i]) != n - 2 || strncmp(s->files[i], path + 1, n - 2))
+			continue;
+		region = RCL_NATIVE_FIRST_FILE + i;
+		rcl_native_put_event(s->w, number_of(s, t), RCL_EVENT_DELETE, &region);
+	}
+}
+
 static void file_event(struct strace *s, struct task *t, struct open_file *f, unsigned int event,
 		       uint64_t value)
 {
@@ -287,6 +303,10 @@ static void descriptor_call(struct strace *s, struct task *t, struct call *c)
 
 	if (is(c, "open") || is(c, "creat") || is(c, "openat") || is(c, "openat2")) {
 		opened(s, t, c, c->args[!strncmp(c->name, "openat", 6)]);
+		return;
+	}
+	if (is(c, "unlink") || is(c, "unlinkat")) {
+		deleted(s, t, c->args[!strcmp(c->name, "unlinkat")]);
 		return;
 	}
 	f = fd_of(s, t, c->args[0]);

@@ -222,6 +222,10 @@ struct rcl_trace_image {
 int rcl_trace_load(const char *path, const char *format, struct rcl_trace_image **out,
 		   struct rcl_error *err);
 
+/* The same of bytes in memory; `name` stands for the path in texts. */
+int rcl_trace_load_memory(const void *data, size_t size, const char *name, const char *format,
+			  struct rcl_trace_image **out, struct rcl_error *err);
+
 /* The same without keeping the accesses: regions and summary only, in memory for the footprint. */
 int rcl_trace_scan(const char *path, const char *format, struct rcl_trace_image **out,
 		   struct rcl_error *err);
