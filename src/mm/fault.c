@@ -55,14 +55,19 @@ static void count_fault(struct fault *ft, enum vm_event_item item)
 		rcl_count_memcg_events(ft->mm->memcg, item, 1);
 }
 
-/* Install `val` if the entry still is `old`; page_table_lock is taken here and kept on success. */
+static bool is_dead(const struct mm *mm)
+{
+	return __atomic_load_n(&mm->dead, __ATOMIC_RELAXED);
+}
+
+/* The entry, with page_table_lock held, if it still is `old` and may change; else NULL, no lock. */
 static pte_t *lock_pte(struct fault *ft, pte_t old)
 {
 	pte_t *pte;
 
 	spin_lock(&ft->mm->page_table_lock);
 	pte = rcl_pte_fast(ft->mm, ft->vpn);
-	if (likely(pte && *pte == old && !ft->mm->dead))
+	if (likely(pte && *pte == old && !is_dead(ft->mm)))
 		return pte;
 	spin_unlock(&ft->mm->page_table_lock);
 	return NULL;
@@ -169,7 +174,8 @@ static int swap_fault(struct fault *ft, pte_t old)
 		if (!f) {
 			/* Perhaps somebody else mapped it, and freed the slot, meanwhile. */
 			pte = rcl_pte_fast(ft->mm, ft->vpn);
-			return pte && *pte == old && !ft->mm->dead ? (err ? err : FAULT_RETRY) : 0;
+			return pte && *pte == old && !is_dead(ft->mm) ? (err ? err : FAULT_RETRY)
+								      : 0;
 		}
 		count_fault(ft, PGMAJFAULT);
 		rcl_current(m)->maj_flt++;
@@ -282,7 +288,7 @@ static bool fault_around(struct fault *ft)
 			mmap_miss--;
 		spin_lock(&ft->mm->page_table_lock);
 		pte = rcl_pte_fast(ft->mm, vpn);
-		if (*pte || ft->mm->dead) {
+		if (*pte || is_dead(ft->mm)) {
 			spin_unlock(&ft->mm->page_table_lock);
 			goto unlock;
 		}
@@ -467,38 +473,42 @@ static int check_access(struct vma *vma, bool write, bool exec)
 	return 0;
 }
 
+/* mm->lock is held, so that the table is there to be looked at. */
+static bool allowed(struct mm *mm, u64 vpn, bool write)
+{
+	u64 need = PTE_PRESENT | (write ? PTE_WRITE : 0);
+	pte_t *pte = rcl_pte_fast(mm, vpn);
+
+	return pte && (*pte & need) == need;
+}
+
 int rcl_handle_fault(struct rcl *m, struct mm *mm, u64 vpn, bool write, bool exec)
 {
 	struct fault ft = {.m = m, .mm = mm, .vpn = vpn, .write = write, .exec = exec};
-	u64 need = PTE_PRESENT | (write ? PTE_WRITE : 0);
-	int err;
+	bool done = false;
+	int err = 0;
 
 	/* The page can be reclaimed again before the access gets to use it: see it there. */
-	for (;;) {
-		pte_t *pte;
-
+	while (!done && err >= 0) {
 		if (unlikely(fatal_signal_pending(rcl_current(m))))
 			return -EINTR;
 		rcl_work(m, WORK_FAULT);
 		mmap_read_lock(m, mm);
 		ft.vma = rcl_find_vma(mm, vpn);
 		err = check_access(ft.vma, write, exec);
-		if (!err && mm->dead)
+		if (!err && is_dead(mm))
 			err = -EINTR;
 		if (!err) {
 			count_fault(&ft, PGFAULT);
 			err = try_fault(&ft);
 		}
 		ft.tried = err == FAULT_UNLOCKED;
-		if (!ft.tried)
-			mmap_unlock(m, mm);
-		if (err < 0)
-			break;
-		pte = rcl_pte_fast(mm, vpn);
-		if (err == 0 && pte && (*pte & need) == need)
-			return 0;
+		if (ft.tried)
+			continue;
+		done = !err && allowed(mm, vpn, write);
+		mmap_unlock(m, mm);
 	}
 	if (err == -ENOMEM && fatal_signal_pending(rcl_current(m)))
 		return -EINTR;
-	return err;
+	return err < 0 ? err : 0;
 }

@@ -204,15 +204,6 @@ static int advise_vma(struct rcl *m, struct vma *vma, u64 start, u64 end, enum r
 	return 0;
 }
 
-/* The vma at or after vpn, if it starts before end. */
-static struct vma *next_vma(struct mm *mm, u64 vpn, u64 end)
-{
-	for (u32 i = 0; i < mm->nr_vmas; i++)
-		if (mm->vmas[i]->end > vpn)
-			return mm->vmas[i]->start < end ? mm->vmas[i] : NULL;
-	return NULL;
-}
-
 static bool changes_flags(enum rcl_madvice advice)
 {
 	return advice == RCL_MADV_NORMAL || advice == RCL_MADV_RANDOM ||
@@ -241,12 +232,12 @@ int rcl_madvise(struct rcl *m, struct mm *mm, u64 start, u64 pages, enum rcl_mad
 		mmap_read_lock(m, mm);
 	m->plat->ops->plug_start(m->plat);
 	while (!err && done < end) {
-		struct vma *vma = next_vma(mm, done, end);
+		struct vma *vma = rcl_next_vma(mm, done);
 		u64 from, upto;
 
 		if (!vma || vma->start > done)
 			holes = -ENOMEM;
-		if (!vma)
+		if (!vma || vma->start >= end)
 			break;
 		from = max(vma->start, done);
 		upto = min(vma->end, end);

@@ -18,10 +18,17 @@
  *
  * Tables are freed when munmap leaves no vma in the range they span; MADV_DONTNEED keeps them.
  *
- * A thread's next access is usually near the last: mm->table remembers the last table looked up.
+ * Reaping: the OOM killer takes a victim's memory without waiting for it to die. It reads the
+ * layout under mm->lock like a fault, but past waiting writers, since it may be in a fault of this
+ * very address space; writers that hold the lock may themselves wait for memory (fork, mremap), so
+ * it waits for them no longer than a second and then leaves the memory to the victim's exit. Faults
+ * look at mm->dead under page_table_lock before they map anything: what they map before it is set,
+ * the reaper finds; after that they map nothing.
  *
  * Locking: layout under mm->lock (readers fault, writers map and unmap); words under
- * page_table_lock. Tables appear under page_table_lock and go only with mm->lock held for writing.
+ * page_table_lock. Tables appear under page_table_lock and go only with mm->lock held for writing,
+ * after the vmas they served have left reverse mapping: so a walk from there, which holds no
+ * mm->lock, finds the tables of the vma it came by.
  */
 #include "mm/mm.h"
 
@@ -33,7 +40,9 @@
 #define TABLE_SHIFT  9
 
 struct mm_state {
-	struct page_table *tables; /* content of frame N if it is a page table */
+	struct page_table *tables; /* c: content of frame N if it is a page table */
+	struct spinlock lock;
+	struct anon_vma *free_anon_vmas; /* lock */
 };
 
 int rcl_mm_init(struct rcl *m)
@@ -47,6 +56,7 @@ int rcl_mm_init(struct rcl *m)
 		free(s);
 		return -ENOMEM;
 	}
+	spin_init(&s->lock, m->threaded);
 	m->mm_state = s;
 	return 0;
 }
@@ -57,30 +67,49 @@ void rcl_mm_exit(struct rcl *m)
 
 	if (!s)
 		return;
+	while (s->free_anon_vmas) {
+		struct anon_vma *av = s->free_anon_vmas;
+
+		s->free_anon_vmas = av->next;
+		free(av);
+	}
 	m->plat->ops->release(m->plat, s->tables, m->nr_frames * PAGE_SIZE);
 	free(s);
 	m->mm_state = NULL;
 }
 
-void rcl_mmap_lock_slow(struct rcl *m, struct mm *mm, bool write)
+#define REAP_TRIES 10
+
+bool rcl_mmap_lock_slow(struct rcl *m, struct mm *mm, enum mmap_lock_mode mode)
 {
 	u32 v = __atomic_load_n(&mm->lock, __ATOMIC_RELAXED);
+	u64 timeout = mode == MMAP_REAP ? RCL_NSEC_PER_SEC / 10 : RCL_FOREVER;
 
-	for (;;) {
-		u32 busy = write ? MMAP_WRITER | MMAP_READERS : MMAP_WRITER;
-		u32 taken = write ? v | MMAP_WRITER : v + 1;
+	for (u32 waits = 0;;) {
+		u32 busy = MMAP_WRITER, taken = v + 1;
 
+		if (mode == MMAP_WRITE) {
+			busy |= MMAP_READERS;
+			taken = v | MMAP_WRITER;
+		} else if (mode == MMAP_READ && !waits) {
+			busy |= MMAP_WAITERS;
+		}
 		if (!(v & busy)) {
 			if (__atomic_compare_exchange_n(&mm->lock, &v, taken, false,
 							__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-				return;
+				return true;
 			continue;
 		}
+		if (mode == MMAP_REAP &&
+		    (waits == REAP_TRIES ||
+		     __atomic_load_n(&mm->writer, __ATOMIC_RELAXED) == rcl_current(m)))
+			return false;
 		if (!(v & MMAP_WAITERS) &&
 		    !__atomic_compare_exchange_n(&mm->lock, &v, v | MMAP_WAITERS, false,
 						 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 			continue;
-		rcl_wait_on(m, &mm->lock, v | MMAP_WAITERS, RCL_FOREVER, false);
+		rcl_wait_on(m, &mm->lock, v | MMAP_WAITERS, timeout, false);
+		waits++;
 		v = __atomic_load_n(&mm->lock, __ATOMIC_RELAXED);
 	}
 }
@@ -131,10 +160,8 @@ static void free_table(struct rcl *m, struct mm *mm, struct page_table *t, int l
 	for (int i = 0; i < PTRS_PER_TABLE; i++)
 		RCL_ASSERT(!t->e[i]);
 #endif
-	if (mm->table == t) {
-		mm->table = NULL;
-		mm->table_vpn = ~0ull;
-	}
+	if ((u32)mm->last_table == folio_pfn(m, f))
+		__atomic_store_n(&mm->last_table, NO_TABLE, __ATOMIC_RELAXED);
 	shared_add(&mm->table_pages, -1, m->threaded);
 	if (level_counted(level))
 		rcl_mod_lruvec_state(rcl_memcg_lruvec(m, mm->memcg, folio_node(m, f)), NR_PAGETABLE,
@@ -152,9 +179,16 @@ static u32 slot(u64 vpn, int level)
 
 static pte_t *remember(struct mm *mm, struct page_table *t, u64 vpn)
 {
-	mm->table = t;
-	mm->table_vpn = vpn >> TABLE_SHIFT;
+	u64 last = vpn >> TABLE_SHIFT << 32 | (u64)(t - mm->tables);
+
+	__atomic_store_n(&mm->last_table, last, __ATOMIC_RELAXED);
 	return &t->e[slot(vpn, 0)];
+}
+
+/* An upper level's entry is set once while others look. */
+static u64 upper_entry(const struct page_table *t, u64 vpn, int level)
+{
+	return __atomic_load_n(&t->e[slot(vpn, level)], __ATOMIC_ACQUIRE);
 }
 
 pte_t *rcl_pte_lookup(struct mm *mm, u64 vpn)
@@ -163,7 +197,7 @@ pte_t *rcl_pte_lookup(struct mm *mm, u64 vpn)
 	struct page_table *t = mm->pgd;
 
 	for (int level = TABLE_LEVELS - 1; level > 0; level--) {
-		u64 e = t->e[slot(vpn, level)];
+		u64 e = upper_entry(t, vpn, level);
 
 		if (!pte_present(e))
 			return NULL;
@@ -179,18 +213,18 @@ pte_t *rcl_pte_alloc(struct rcl *m, struct mm *mm, u64 vpn)
 	for (int level = TABLE_LEVELS - 1; level > 0; level--) {
 		u64 *e = &t->e[slot(vpn, level)];
 
-		if (!pte_present(*e)) {
+		if (!pte_present(upper_entry(t, vpn, level))) {
 			struct page_table *child = alloc_table(m, mm, level - 1);
-			bool lost = false;
+			bool lost;
 
 			if (!child)
 				return NULL;
 			spin_lock(&mm->page_table_lock);
 			/* Allocating may have waited while another thread filled the entry. */
-			if (pte_present(*e))
-				lost = true;
-			else
-				*e = pte_make(table_pfn(m, child), PTE_WRITE);
+			lost = pte_present(*e);
+			if (!lost)
+				__atomic_store_n(e, pte_make(table_pfn(m, child), PTE_WRITE),
+						 __ATOMIC_RELEASE);
 			spin_unlock(&mm->page_table_lock);
 			if (lost)
 				free_table(m, mm, child, level - 1);
@@ -200,23 +234,24 @@ pte_t *rcl_pte_alloc(struct rcl *m, struct mm *mm, u64 vpn)
 	return remember(mm, t, vpn);
 }
 
-/* Free the tables below t[level] that lie wholly in [start, end) and hold nothing. */
+/* Free the tables below t[level] (which covers addresses from base on) that lie in [start, end). */
 static void free_tables(struct rcl *m, struct mm *mm, struct page_table *t, int level, u64 base,
 			u64 start, u64 end)
 {
 	u64 span = 1ull << (TABLE_SHIFT * level);
+	u64 first = start > base ? (start - base) / span : 0;
 
-	for (int i = 0; i < PTRS_PER_TABLE; i++) {
-		u64 lo = base + (u64)i * span;
+	for (u64 i = first; i < PTRS_PER_TABLE && base + i * span < end; i++) {
+		u64 lo = base + i * span;
 		struct page_table *child;
 
-		if (lo + span <= start || lo >= end || !pte_present(t->e[i]))
+		if (!pte_present(t->e[i]))
 			continue;
 		child = table_of(m, pte_pfn(t->e[i]));
 		if (level > 1)
 			free_tables(m, mm, child, level - 1, lo, start, end);
 		if (lo >= start && lo + span <= end) {
-			t->e[i] = 0;
+			__atomic_store_n(&t->e[i], 0, __ATOMIC_RELAXED);
 			free_table(m, mm, child, level - 1);
 		}
 	}
@@ -245,6 +280,44 @@ struct vma *rcl_find_vma(struct mm *mm, u64 vpn)
 	u32 i = vma_index(mm, vpn);
 
 	return i < mm->nr_vmas && mm->vmas[i]->start <= vpn ? mm->vmas[i] : NULL;
+}
+
+struct vma *rcl_next_vma(struct mm *mm, u64 vpn)
+{
+	u32 i = vma_index(mm, vpn);
+
+	return i < mm->nr_vmas ? mm->vmas[i] : NULL;
+}
+
+static struct anon_vma *new_anon_vma(struct rcl *m)
+{
+	struct mm_state *s = m->mm_state;
+	struct anon_vma *av;
+
+	spin_lock(&s->lock);
+	av = s->free_anon_vmas;
+	if (av)
+		s->free_anon_vmas = av->next;
+	spin_unlock(&s->lock);
+	if (av)
+		return av;
+	av = calloc(1, sizeof(*av));
+	if (!av)
+		return NULL;
+	spin_init(&av->lock, m->threaded);
+	list_init(&av->vmas);
+	return av;
+}
+
+/* Its list is empty, and stays a list. */
+static void free_anon_vma(struct rcl *m, struct anon_vma *av)
+{
+	struct mm_state *s = m->mm_state;
+
+	spin_lock(&s->lock);
+	av->next = s->free_anon_vmas;
+	s->free_anon_vmas = av;
+	spin_unlock(&s->lock);
 }
 
 static void rmap_link(struct vma *vma)
@@ -283,14 +356,12 @@ static void rmap_unlink(struct vma *vma)
 		left = --av->refs;
 		spin_unlock(&av->lock);
 		if (!left)
-			free(av);
+			free_anon_vma(vma->mm->m, av);
 	}
 }
 
-static int insert_vma(struct mm *mm, struct vma *vma)
+static int insert_vma_at(struct mm *mm, u32 i, struct vma *vma)
 {
-	u32 i = vma_index(mm, vma->start);
-
 	if (mm->nr_vmas == mm->cap_vmas) {
 		u32 cap = mm->cap_vmas ? 2 * mm->cap_vmas : 16;
 		struct vma **v = realloc(mm->vmas, cap * sizeof(*v));
@@ -307,6 +378,11 @@ static int insert_vma(struct mm *mm, struct vma *vma)
 	return 0;
 }
 
+static int insert_vma(struct mm *mm, struct vma *vma)
+{
+	return insert_vma_at(mm, vma_index(mm, vma->start), vma);
+}
+
 static void remove_vma(struct mm *mm, u32 i)
 {
 	struct vma *vma = mm->vmas[i];
@@ -317,11 +393,13 @@ static void remove_vma(struct mm *mm, u32 i)
 	free(vma);
 }
 
-/* Cut a vma in two at vpn (strictly inside). */
+/*
+ * Cut a vma in two at vpn (strictly inside). Reverse mapping may come by at any time: it must find
+ * each page in one half at least, and does no harm if it finds it in both.
+ */
 static int split_vma(struct mm *mm, struct vma *vma, u64 vpn)
 {
 	struct vma *upper = malloc(sizeof(*upper));
-	u64 end = vma->end;
 	int err;
 
 	if (!upper)
@@ -329,12 +407,11 @@ static int split_vma(struct mm *mm, struct vma *vma, u64 vpn)
 	*upper = *vma;
 	upper->start = vpn;
 	upper->pgoff += vpn - vma->start;
-	vma->end = vpn;
-	err = insert_vma(mm, upper);
-	if (err) {
-		vma->end = end;
+	err = insert_vma_at(mm, vma_index(mm, vma->start) + 1, upper);
+	if (err)
 		free(upper);
-	}
+	else
+		vma->end = vpn;
 	return err;
 }
 
@@ -380,7 +457,8 @@ int rcl_mm_create(struct rcl *m, struct memcg *memcg, struct mm **out)
 		return -ENOMEM;
 	mm->m = m;
 	mm->memcg = memcg;
-	mm->table_vpn = ~0ull;
+	mm->tables = ((struct mm_state *)m->mm_state)->tables;
+	mm->last_table = NO_TABLE;
 	spin_init(&mm->page_table_lock, m->threaded);
 	mm->pgd = alloc_table(m, mm, TABLE_LEVELS - 1);
 	if (!mm->pgd) {
@@ -419,13 +497,11 @@ static int new_vma(struct rcl *m, struct mm *mm, u64 start, u64 pages, u32 flags
 	if (file && !(flags & VM_PRIVATE)) {
 		vma->flags |= VM_SHARED;
 	} else {
-		vma->anon_vma = calloc(1, sizeof(*vma->anon_vma));
+		vma->anon_vma = new_anon_vma(m);
 		if (!vma->anon_vma) {
 			free(vma);
 			return -ENOMEM;
 		}
-		spin_init(&vma->anon_vma->lock, m->threaded);
-		list_init(&vma->anon_vma->vmas);
 	}
 	*out = vma;
 	return 0;
@@ -448,7 +524,8 @@ int rcl_mmap(struct rcl *m, struct mm *mm, u64 start, u64 pages, u32 flags, stru
 		err = insert_vma(mm, vma);
 	mmap_unlock(m, mm);
 	if (err) {
-		free(vma->anon_vma);
+		if (vma->anon_vma)
+			free_anon_vma(m, vma->anon_vma);
 		free(vma);
 	}
 	return err;
@@ -656,10 +733,34 @@ int rcl_vma_set_flags(struct mm *mm, u64 start, u64 end, u32 set, u32 clear)
 
 void rcl_mm_reap(struct rcl *m, struct mm *mm)
 {
-	/* Readers may be waiting for memory inside a fault: do not wait for them. */
-	mm->dead = true;
+	__atomic_store_n(&mm->dead, true, __ATOMIC_RELAXED);
+	if (!rcl_mmap_lock_slow(m, mm, MMAP_REAP))
+		return;
 	for (u32 i = 0; i < mm->nr_vmas; i++)
 		rcl_zap_range(m, mm->vmas[i], mm->vmas[i]->start, mm->vmas[i]->end);
+	mmap_unlock(m, mm);
+}
+
+/* Tables below t[level], itself included; negative if there is an entry outside of all vmas. */
+static s64 count_tables(struct mm *mm, const struct page_table *t, int level, u64 base)
+{
+	s64 nr = 1;
+
+	for (u64 i = 0; i < PTRS_PER_TABLE; i++) {
+		u64 vpn = base + (i << (TABLE_SHIFT * level));
+		s64 below = 0;
+
+		if (!t->e[i])
+			continue;
+		if (level)
+			below = count_tables(mm, mm->tables + pte_pfn(t->e[i]), level - 1, vpn);
+		else if (!rcl_find_vma(mm, vpn))
+			below = -1;
+		if (below < 0)
+			return -1;
+		nr += below;
+	}
+	return nr;
 }
 
 bool rcl_mm_is_valid(struct rcl *m, struct mm *mm)
@@ -702,5 +803,6 @@ bool rcl_mm_is_valid(struct rcl *m, struct mm *mm)
 				file++;
 		}
 	}
-	return anon == mm->anon_rss && file == mm->file_rss && swapped == mm->swap_ents;
+	return anon == mm->anon_rss && file == mm->file_rss && swapped == mm->swap_ents &&
+	       count_tables(mm, mm->pgd, TABLE_LEVELS - 1, 0) == mm->table_pages;
 }

@@ -73,11 +73,16 @@ enum vm_flag {
 	VM_PRIVATE = 128 /* of a file: a write copies the page into anonymous memory */
 };
 
-/* Who maps the anonymous folios that were first touched through one vma or its split parts. */
+/*
+ * Who maps the anonymous folios that were first touched through one vma or its split parts. Once
+ * allocated its memory stays an anon_vma until the machine closes: reverse mapping may come to one
+ * that has just lost its last vma, and must find a lock and a list there.
+ */
 struct anon_vma {
 	struct spinlock lock;
 	u32 refs;	       /* folios do not count: vmas only */
 	struct list_head vmas; /* lock: through vma->anon_link */
+	struct anon_vma *next; /* while it is nobody's: mm.c */
 };
 
 struct vma {
@@ -98,12 +103,13 @@ struct mm {
 	u32 lock;	       /* sleeping reader-writer lock of the layout (mm_lock.h) */
 	u32 nr_vmas, cap_vmas; /* w */
 	struct vma **vmas;     /* w: by address */
+	struct task *writer;   /* w: who holds the lock for writing */
 	struct spinlock page_table_lock;
-	struct page_table *pgd; /* c */
-	u64 table_vpn;		/* p: vpn >> 9 of `table`, or ~0: the last table looked up */
-	struct page_table *table;
+	struct page_table *pgd;	   /* c */
+	struct page_table *tables; /* c: content of frame N, if it is a table, is tables[N] */
+	u64 last_table; /* A: vpn >> 9 << 32 | frame of the last table looked up; see below */
 	s64 anon_rss, file_rss, swap_ents, table_pages; /* A */
-	bool dead; /* reaped: nothing is mapped any more, nothing may be */
+	bool dead; /* A: being or been reaped: nothing may be mapped any more */
 };
 
 int rcl_mm_create(struct rcl *m, struct memcg *memcg, struct mm **out);
@@ -145,10 +151,17 @@ int rcl_munlock(struct rcl *m, struct mm *mm, u64 start, u64 pages);
  */
 int rcl_handle_fault(struct rcl *m, struct mm *mm, u64 vpn, bool write, bool exec);
 pte_t *rcl_pte_lookup(struct mm *mm, u64 vpn); /* NULL: no table there */
+/*
+ * The next access is usually near the last. One word holds which table that was and what it covers,
+ * so that threads that look up at the same time cannot mix two answers.
+ */
+#define NO_TABLE UINT64_MAX
 static inline pte_t *rcl_pte_fast(struct mm *mm, u64 vpn)
 {
-	if (likely(mm->table_vpn == vpn >> 9))
-		return &mm->table->e[vpn & 511];
+	u64 last = __atomic_load_n(&mm->last_table, __ATOMIC_RELAXED);
+
+	if (likely(last >> 32 == vpn >> 9))
+		return &mm->tables[(u32)last].e[vpn & 511];
 	return rcl_pte_lookup(mm, vpn);
 }
 static inline int rcl_touch(struct rcl *m, struct mm *mm, u64 vpn, bool write)
@@ -182,8 +195,9 @@ void rcl_folio_remove_rmap(struct rcl *m, struct folio *f, struct vma *vma);
 /* An anonymous or file page that is new in a locked vma: straight to the unevictable list. */
 void rcl_mlock_new_folio(struct rcl *m, struct folio *f);
 
-/* The vma that holds vpn, or NULL. mm->lock held. */
+/* The vma that holds vpn, or NULL; the first one that ends after vpn, or NULL. mm->lock held. */
 struct vma *rcl_find_vma(struct mm *mm, u64 vpn);
+struct vma *rcl_next_vma(struct mm *mm, u64 vpn);
 /* Split at the borders and change flags of all vmas in the range; -ENOMEM if it has holes. */
 int rcl_vma_set_flags(struct mm *mm, u64 start, u64 end, u32 set, u32 clear);
 /* Unmap the pages of [start, end) in one vma; page tables stay. mm->lock held. */
@@ -191,7 +205,11 @@ void rcl_zap_range(struct rcl *m, struct vma *vma, u64 start, u64 end);
 /* The entry for vpn, with its tables allocated and charged; NULL when out of memory. May wait. */
 pte_t *rcl_pte_alloc(struct rcl *m, struct mm *mm, u64 vpn);
 
-/* Unmap everything the address space holds; nothing can be mapped again (OOM reaper). */
+/*
+ * Unmap everything the address space holds; nothing can be mapped again (OOM reaper). Its tables
+ * stay until it is destroyed. Gives up, with nothing unmapped, if its layout stays locked for
+ * writing.
+ */
 void rcl_mm_reap(struct rcl *m, struct mm *mm);
 int rcl_mm_init(struct rcl *m);
 void rcl_mm_exit(struct rcl *m);

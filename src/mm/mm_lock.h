@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The sleeping reader-writer lock of an address space: faults read, layout changes write. */
+/*
+ * The sleeping reader-writer lock of an address space: faults read, layout changes write. The word
+ * holds the number of readers, a bit for a writer, and one that says that somebody waits. The last
+ * one out takes that bit off and wakes all waiters, who try again; newcomers queue behind waiting
+ * writers once, so nobody starves.
+ */
 #ifndef RCL_MM_LOCK_MM_H
 #define RCL_MM_LOCK_MM_H
 
@@ -10,7 +15,15 @@
 #define MMAP_WAITERS 0x40000000u
 #define MMAP_READERS 0x3fffffffu
 
-void rcl_mmap_lock_slow(struct rcl *m, struct mm *mm, bool write);
+enum mmap_lock_mode {
+	MMAP_READ,
+	MMAP_WRITE,
+	/* Read, past waiting writers and for a second at most: for a killer that may hold the lock for
+	 * reading already. */
+	MMAP_REAP
+};
+/* Wait for the lock. False only for MMAP_REAP: a writer would not leave (or is the caller itself). */
+bool rcl_mmap_lock_slow(struct rcl *m, struct mm *mm, enum mmap_lock_mode mode);
 
 static inline void mmap_read_lock(struct rcl *m, struct mm *mm)
 {
@@ -25,7 +38,7 @@ static inline void mmap_read_lock(struct rcl *m, struct mm *mm)
 						__ATOMIC_RELAXED))
 			return;
 	}
-	rcl_mmap_lock_slow(m, mm, false);
+	rcl_mmap_lock_slow(m, mm, MMAP_READ);
 }
 static inline void mmap_write_lock(struct rcl *m, struct mm *mm)
 {
@@ -33,7 +46,8 @@ static inline void mmap_write_lock(struct rcl *m, struct mm *mm)
 
 	if (!__atomic_compare_exchange_n(&mm->lock, &v, MMAP_WRITER, false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))
-		rcl_mmap_lock_slow(m, mm, true);
+		rcl_mmap_lock_slow(m, mm, MMAP_WRITE);
+	__atomic_store_n(&mm->writer, rcl_current(m), __ATOMIC_RELAXED);
 }
 static inline void mmap_unlock(struct rcl *m, struct mm *mm)
 {
@@ -43,8 +57,13 @@ static inline void mmap_unlock(struct rcl *m, struct mm *mm)
 		mm->lock = v - 1;
 		return;
 	}
-	v = v & MMAP_WRITER ? __atomic_and_fetch(&mm->lock, ~MMAP_WRITER, __ATOMIC_RELEASE)
-			    : __atomic_sub_fetch(&mm->lock, 1, __ATOMIC_RELEASE);
+	/* (Whoever holds the lock in one way knows that nobody holds it in the other.) */
+	if (v & MMAP_WRITER) {
+		__atomic_store_n(&mm->writer, NULL, __ATOMIC_RELAXED);
+		v = __atomic_and_fetch(&mm->lock, ~MMAP_WRITER, __ATOMIC_RELEASE);
+	} else {
+		v = __atomic_sub_fetch(&mm->lock, 1, __ATOMIC_RELEASE);
+	}
 	/* The last one out lets everybody who waits try again. */
 	if (v & MMAP_WAITERS && !(v & MMAP_READERS)) {
 		__atomic_and_fetch(&mm->lock, ~MMAP_WAITERS, __ATOMIC_RELEASE);

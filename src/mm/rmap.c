@@ -135,21 +135,13 @@ struct referenced {
 	s32 mappings_left;
 };
 
-static bool in_group(const struct memcg *memcg, const struct memcg *root)
-{
-	for (; memcg; memcg = memcg->parent)
-		if (memcg == root)
-			return true;
-	return false;
-}
-
 static bool visit_referenced(struct rcl *m, struct folio *f, struct vma *vma, pte_t *pte, void *arg)
 {
+	struct memcg *memcg = vma->mm->memcg ? vma->mm->memcg : m->root_memcg;
 	struct referenced *r = arg;
 
-	(void)m;
 	(void)f;
-	if (r->target && !in_group(vma->mm->memcg, r->target))
+	if (r->target && !rcl_memcg_is_below(memcg, r->target))
 		return true;
 	if (vma->flags & VM_LOCKED) {
 		r->vm_flags |= VM_LOCKED;

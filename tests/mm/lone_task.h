@@ -126,6 +126,10 @@ static u64 lone_page_load(struct platform *p, struct folio *f)
 {
 	return lone_of(p)->frame_data[folio_pfn(p->m, f)];
 }
+static void lone_page_copy(struct platform *p, struct folio *dst, struct folio *src)
+{
+	lone_page_store(p, dst, lone_page_load(p, src));
+}
 static u64 lone_random(struct platform *p)
 {
 	return lone_random_value(lone_of(p));
@@ -155,6 +159,7 @@ static const struct platform_ops lone_ops = {
 	.page_zero = lone_page_zero,
 	.page_store = lone_page_store,
 	.page_load = lone_page_load,
+	.page_copy = lone_page_copy,
 	.random = lone_random,
 	.reserve = lone_reserve,
 	.release = lone_release,
