@@ -23,6 +23,7 @@ const char *report_outcome(enum rcl_sim_outcome outcome)
 		[RCL_SIM_COMPLETED] = "completed", [RCL_SIM_OOM] = "oom",
 		[RCL_SIM_IO_ERROR] = "io_error",   [RCL_SIM_CANCELLED] = "cancelled",
 		[RCL_SIM_CORRUPT] = "corrupt",	   [RCL_SIM_BROKEN] = "broken",
+		[RCL_SIM_TOO_LONG] = "too_long",
 	};
 
 	return names[outcome];

@@ -26,6 +26,8 @@
 #define DEFAULT_RUNS	 24
 #define COURSE_PARTS	 120
 #define CALIBRATION_STEP 1000 /* ns an access */
+/* A run that is so many times slower need not come to its end. */
+#define GIVE_UP 100
 
 _Static_assert(RCL_REPORT_ACCEPTED_MAX == RCL_SIZING_ACCEPTED_MAX, "");
 
@@ -157,7 +159,8 @@ static int check_outcome(const struct sim_job *job)
 		rcl_size_format(job->req.limit, text);
 	if (job->ret)
 		return cli_error(CLI_FAILED, "with %s: %s", text, job->err.text);
-	if (job->res.outcome != RCL_SIM_COMPLETED && job->res.outcome != RCL_SIM_OOM)
+	if (job->res.outcome != RCL_SIM_COMPLETED && job->res.outcome != RCL_SIM_OOM &&
+	    job->res.outcome != RCL_SIM_TOO_LONG)
 		return cli_error(CLI_FAILED, "with %s the run ended at access %llu: %s", text,
 				 (unsigned long long)job->res.bad_access, job->res.detail);
 	return 0;
@@ -287,6 +290,8 @@ static struct curve *add_curve(struct sizing *s, const struct rcl_sim_request *r
 
 	c->req = *req;
 	c->req.by_region = s->nr_curves == 1;
+	c->req.give_up_ns = (u64)((double)s->whole.res.run_ns *
+				  fmax(GIVE_UP, 4 * s->accepted[s->nr_accepted - 1]));
 	snprintf(c->name, sizeof(c->name), "%s", name);
 	return c;
 }
@@ -370,6 +375,7 @@ static void fill_points(const struct sizing *s, struct rcl_report *r)
 			.run_ns = job->res.run_ns,
 			.stall_ns = job->res.stall_ns,
 			.wait_ns = wait_of(job),
+			.gave_up = job->res.outcome == RCL_SIM_TOO_LONG,
 		};
 	}
 }

@@ -168,7 +168,7 @@ static void print_curve(const struct rcl_report *r, FILE *out)
 		share_cell(&t, p->wait_ns, p->run_ns);
 		share_cell(&t, p->stall_ns, p->run_ns);
 		table_cell(&t, "%s", isinf(p->slowdown) ? "-" : text_time(p->run_ns, slow));
-		table_cell(&t, "%s", text_slowdown(p->slowdown, slow));
+		table_cell(&t, "%s%s", p->gave_up ? "> " : "", text_slowdown(p->slowdown, slow));
 	}
 	table_print(&t, out);
 	table_free(&t);
@@ -325,7 +325,9 @@ static json_t *curve_json(const struct rcl_report *r)
 
 		json_object_set_new(o, "limit", integer(p->limit));
 		json_object_set_new(o, "outcome",
-				    json_string(isinf(p->slowdown) ? "oom" : "completed"));
+				    json_string(p->gave_up	     ? "too_long"
+						: isinf(p->slowdown) ? "oom"
+								     : "completed"));
 		json_object_set_new(o, "slowdown", number(p->slowdown));
 		json_object_set_new(o, "pgmajfault", integer(p->major_faults));
 		json_object_set_new(o, "refaults", integer(p->refaults));

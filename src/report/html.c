@@ -262,7 +262,7 @@ struct series {
 	double y[SERIES_MAX];
 };
 
-/* Lines over the limit; killed runs have done only part of the work and are left out. */
+/* Lines over the limit; runs that were ended have done only part of the work and are left out. */
 static void draw_series(struct chart *c, const struct rcl_report *r, const struct series *s,
 			uint32_t nr)
 {
@@ -312,7 +312,7 @@ static void fault_chart(const struct rcl_report *r, FILE *out)
 	s[1].name = "major faults";
 	s[1].stroke = "b";
 	for (uint32_t i = 0; i < points; i++) {
-		bool killed = isinf(r->points[i].slowdown);
+		bool killed = isinf(r->points[i].slowdown) || r->points[i].gave_up;
 
 		s[0].y[i] = killed ? NAN : (double)r->points[i].refaults;
 		s[1].y[i] = killed ? NAN : (double)r->points[i].major_faults;
@@ -357,7 +357,7 @@ static void traffic_chart(const struct rcl_report *r, FILE *out)
 	s[2].stroke = "c";
 	for (uint32_t i = 0; i < points; i++) {
 		const struct rcl_report_point *p = &r->points[i];
-		bool killed = isinf(p->slowdown);
+		bool killed = isinf(p->slowdown) || p->gave_up;
 
 		s[0].y[i] = killed ? NAN : (double)p->swap_in * PAGE;
 		s[1].y[i] = killed ? NAN : (double)p->swap_out * PAGE;
@@ -592,7 +592,7 @@ static void runs_table(const struct rcl_report *r, FILE *out)
 	static const char *const columns[] = {
 		"limit",      "of use",	     "slowdown", "run time", "major faults", "refaults",
 		"swapped in", "swapped out", "written",	 "waiting",  "stalled"};
-	char buf[CHART_TEXT];
+	char buf[CHART_TEXT], text[CHART_TEXT + 4];
 
 	fputs("<h2>The runs</h2>\n", out);
 	table_begin(out, "runs",
@@ -607,7 +607,9 @@ static void runs_table(const struct rcl_report *r, FILE *out)
 
 		row_begin(out, chart_limit(p->limit, buf));
 		share_cell(out, p->limit, r->need);
-		cell(out, slow_text(p->slowdown, buf));
+		snprintf(text, sizeof(text), "%s%s", p->gave_up ? "> " : "",
+			 slow_text(p->slowdown, buf));
+		cell(out, text);
 		cell(out, killed ? DASH : time_text(p->run_ns, buf));
 		count_cell(out, p->major_faults);
 		count_cell(out, p->refaults);

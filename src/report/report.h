@@ -22,6 +22,7 @@ struct rcl_report_point {
 	uint64_t written;	    /* pages, to swap and to files */
 	uint64_t run_ns, stall_ns;
 	uint64_t wait_ns; /* for devices: what a task waited on the average */
+	bool gave_up;	  /* it took too long and was ended: the counts are of a part */
 };
 
 /* The smallest limit for an accepted slowdown. */

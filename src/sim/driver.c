@@ -35,10 +35,16 @@ void rcl_sim_request_init(struct rcl_sim_request *req, const struct rcl_trace_im
 	rcl_tunables_defaults(&req->tunables);
 }
 
+/* Tasks of a recording may overlap otherwise than they did when they were recorded. */
+static u64 overlap(const struct rcl_trace_image *trace)
+{
+	return trace->recording ? min(max(trace->nr_tasks, 1u), 8u) : 1;
+}
+
 /* A quarter more than everything the trace touches, and room for page tables and the like. */
 u64 rcl_sim_auto_memory(const struct rcl_trace_image *trace)
 {
-	u64 bytes = trace->summary.footprint_pages * PAGE_SIZE;
+	u64 bytes = trace->summary.footprint_pages * PAGE_SIZE * overlap(trace);
 
 	bytes += bytes / 4 + (256ull << 20);
 	return bytes & ~((1ull << 20) - 1);
@@ -46,7 +52,7 @@ u64 rcl_sim_auto_memory(const struct rcl_trace_image *trace)
 
 u64 rcl_sim_auto_swap(const struct rcl_trace_image *trace)
 {
-	u64 bytes = 2 * trace->summary.anon_pages * PAGE_SIZE;
+	u64 bytes = 2 * trace->summary.anon_pages * PAGE_SIZE * overlap(trace);
 
 	return bytes ? bytes + (1ull << 20) : 0;
 }
@@ -448,7 +454,12 @@ static int play(struct run *r)
 		return collect(r, some, full);
 	}
 	begun = wall_clock();
+	ret = rcl_run_watch_start(r);
+	if (ret)
+		return ret;
 	ret = run_tasks(r);
+	if (ret != -EDEADLK)
+		rcl_run_watch_stop(r);
 	r->res->wall_ns = wall_clock() - begun;
 	if (ret)
 		return ret;

@@ -67,6 +67,7 @@ struct rcl_sim_request {
 	bool check; /* carry content and compare every read; check invariants */
 	enum rcl_sim_readahead readahead;
 	bool no_buffers; /* the filesystem attaches no buffer heads to written pages */
+	u64 give_up_ns;	 /* end a run that takes longer, in its own time; 0 = never */
 	bool by_region;	 /* tell the regions' shares of faults and refaults apart */
 	struct rcl_sim_start start;
 	struct rcl_sim_progress progress;
@@ -103,6 +104,7 @@ enum rcl_sim_outcome {
 	RCL_SIM_CANCELLED, /* by the progress callback */
 	RCL_SIM_CORRUPT,   /* check: a read did not return what was written last */
 	RCL_SIM_BROKEN,	   /* check: an invariant of the machine does not hold */
+	RCL_SIM_TOO_LONG,  /* it took give_up_ns and was not done */
 };
 
 struct rcl_sim_task_result {

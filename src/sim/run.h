@@ -6,6 +6,7 @@
  *   start.c   what is in memory before the first access
  *   replay.c  the accesses
  *   play.c    the same for recordings, which have a layout that changes
+ *   watch.c   runs that take too long
  *   content.c checking runs: what each page must hold
  */
 #ifndef RCL_SIM_RUN_H
@@ -87,6 +88,11 @@ struct run {
 	struct folio **kernel; /* its memory */
 	u64 nr_kernel, max_kernel;
 	u64 own_kernel_pages; /* charged to the group beside what the engine charges */
+
+	/* watch.c */
+	struct task watch;
+	bool watching;
+	u32 watch_over; /* it may end */
 };
 
 /* Address of the first region, in pages; the program's own memory is below. */
@@ -102,6 +108,10 @@ int rcl_run_task(struct run *r, struct mm *mm, struct memcg *group, const char *
 /* The run ends with this outcome; the first one stands. */
 void rcl_run_fail(struct run *r, enum rcl_sim_outcome outcome, u64 access, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* watch.c: the watch of a run that may take only so long; nothing for others. */
+int rcl_run_watch_start(struct run *r);
+void rcl_run_watch_stop(struct run *r);
 
 /* start.c: 0, -EINTR (killed for want of memory), -errno. */
 int rcl_run_start(struct run *r);
