@@ -23,14 +23,15 @@ static const struct cli_option options[] = {
 
 static void summary(const char *out, const struct rcl_record_result *r)
 {
-	double wall = (double)r->wall_ns / 1e9, native = (double)r->native_wall_ns / 1e9;
+	double wall = (double)r->wall_ns / 1e9, cpu = (double)r->cpu_ns / 1e9;
+	double native = (double)r->native_ns / 1e9;
 
 	fprintf(stderr, "reclaim: %s: %.1f M references, %llu task%s, %.1f kB, %.1f s", out,
 		(double)r->references / 1e6, (unsigned long long)r->tasks, r->tasks == 1 ? "" : "s",
 		(double)r->bytes / 1e3, wall);
-	if (r->native_ns)
-		fprintf(stderr, " (%.1f times the %.2f s it takes by itself)", wall / native,
-			native);
+	if (native > 0)
+		fprintf(stderr, "; CPU time %.1f s, %.1f times the %.2f s it takes by itself", cpu,
+			cpu / native, native);
 	fputc('\n', stderr);
 	if (r->status)
 		fprintf(stderr, "reclaim: the program ended with code %d\n", r->status);

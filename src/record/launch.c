@@ -8,7 +8,6 @@
 #define _GNU_SOURCE 1 /* stpcpy */
 #include "record/launch.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -26,12 +25,14 @@
 #include <unistd.h>
 
 #include "record/control.h"
+#include "record/program.h"
 #include "trace/native_write.h"
 
 #define PLUGIN_NAME "reclaim-record.so"
 
 struct launch {
 	const struct rcl_record_request *req;
+	struct rcl_program runs; /* what the emulator runs for it */
 	char program[PATH_MAX], qemu[PATH_MAX], plugin[PATH_MAX], out[PATH_MAX];
 	char control_path[64];
 	struct rcl_control *control;
@@ -101,33 +102,18 @@ static int find_plugin(struct launch *l, struct rcl_error *err)
 	return 0;
 }
 
-/* Can the emulator run it? `depth`: interpreters of scripts looked through. */
-static int check_program(const char *path, int depth, struct rcl_error *err)
+/* Can the emulator run it? */
+static int check_program(struct launch *l, struct rcl_error *err)
 {
-	char head[256] = "";
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof(head) - 1);
-	const Elf64_Ehdr *elf = (const void *)head;
+	const struct rcl_program *p = &l->runs;
+	int rc = rcl_program_find(&l->runs, l->program);
 
-	if (fd < 0)
-		return rcl_error_set(err, -errno, "%s: %s", path, strerror(errno));
-	close(fd);
-	if (n > 2 && head[0] == '#' && head[1] == '!' && depth < 4) {
-		char *word = head + 2 + strspn(head + 2, " \t");
-
-		word[strcspn(word, " \t\n")] = 0;
-		return check_program(word, depth + 1, err);
-	}
-	if (n < (ssize_t)sizeof(*elf) || memcmp(head, ELFMAG, SELFMAG))
-		return rcl_error_set(err, -ENOEXEC, "%s: neither an ELF program nor a script",
-				     path);
-	if (head[EI_CLASS] != ELFCLASS64 || elf->e_machine != EM_X86_64)
-		return rcl_error_set(err, -ENOEXEC,
-				     "%s: not an x86-64 program (ELF machine %u, %s bits)", path,
-				     elf->e_machine, head[EI_CLASS] == ELFCLASS64 ? "64" : "32");
-	if (elf->e_type != ET_EXEC && elf->e_type != ET_DYN)
-		return rcl_error_set(err, -ENOEXEC, "%s: an ELF file, but not a program", path);
-	return 0;
+	if (rc == -ENOEXEC && !p->machine)
+		return rcl_error_set(err, rc, "%s: neither an ELF program nor a script", p->path);
+	if (rc == -ENOEXEC)
+		return rcl_error_set(err, rc, "%s: not an x86-64 program (ELF machine %u, %u bits)",
+				     p->path, p->machine, p->bits);
+	return rc ? rcl_error_set(err, rc, "%s: %s", p->path, strerror(-rc)) : 0;
 }
 
 static int find_program(struct launch *l, struct rcl_error *err)
@@ -140,7 +126,7 @@ static int find_program(struct launch *l, struct rcl_error *err)
 				     strchr(name, '/') ? "" : " in $PATH");
 	if (code)
 		return rcl_error_set(err, -code, "%s: %s", l->program, strerror(code));
-	return check_program(l->program, 0, err);
+	return check_program(l, err);
 }
 
 /* ---- The recording's files ------------------------------------------------------------------ */
@@ -284,13 +270,12 @@ static char *put_option(char *to, const char *name, const char *value)
 static void become_emulator(struct launch *l)
 {
 	char *option = malloc(10 * PATH_MAX), *to = option, window[32];
-	const char *args[8] = {l->qemu, "-plugin", option, "-0", l->req->argv[0], l->program};
 	size_t argc = 0;
 	const char **all;
 
 	while (l->req->argv[argc])
 		argc++;
-	all = calloc(argc + 8, sizeof(*all));
+	all = calloc(argc + 8 + 2 + 2 * RCL_SCRIPTS_MAX, sizeof(*all));
 	if (!option || !all)
 		_exit(125);
 	to = put_option(to, "file=", l->plugin);
@@ -300,8 +285,11 @@ static void become_emulator(struct launch *l)
 	to = put_option(to, ",qemu=", l->qemu);
 	snprintf(window, sizeof(window), "%llu", (unsigned long long)l->req->window);
 	put_option(to, ",window=", window);
-	memcpy(all, args, 6 * sizeof(*all));
-	memcpy(all + 6, l->req->argv + 1, argc * sizeof(*all));
+	all[0] = l->qemu;
+	all[1] = "-plugin";
+	all[2] = option;
+	all[3] = "-0";
+	rcl_program_words(&l->runs, l->program, l->req->argv, all + 5, &all[4]);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	/* Where the emulator lies decides where it finds room for the program. */
 	personality(ADDR_NO_RANDOMIZE);
@@ -338,6 +326,7 @@ static int finish(struct launch *l, struct rcl_record_result *res, struct rcl_er
 
 static int run(struct launch *l, struct rcl_record_result *res, struct rcl_error *err)
 {
+	struct rusage usage = {0};
 	uint64_t begun = now();
 	pid_t child;
 
@@ -347,8 +336,9 @@ static int run(struct launch *l, struct rcl_record_result *res, struct rcl_error
 		return rcl_error_set(err, -errno, "fork: %s", strerror(errno));
 	if (!child)
 		become_emulator(l);
-	res->status = wait_for(child, NULL);
+	res->status = wait_for(child, &usage);
 	res->wall_ns = now() - begun;
+	res->cpu_ns = nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime);
 	return finish(l, res, err);
 }
 

@@ -21,8 +21,8 @@ struct rcl_record_result {
 	uint64_t references, instructions, tasks, bytes;
 	uint64_t native_ns; /* CPU time without emulation; 0: not calibrated */
 	uint64_t native_wall_ns;
-	uint64_t wall_ns;
-	uint32_t native_execs; /* programs that were not followed into */
+	uint64_t wall_ns, cpu_ns; /* of the recording */
+	uint32_t native_execs;	  /* programs that were not followed into */
 	uint32_t regions_lost;
 };
 

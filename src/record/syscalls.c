@@ -11,7 +11,6 @@
  *
  * The kernel touches the program's buffers on its behalf; these are accesses like others.
  */
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -28,6 +27,7 @@
 #include <unistd.h>
 
 #include "record/plugin.h"
+#include "record/program.h"
 #include "record/qemu_plugin.h"
 
 static void *guest(uint64_t address)
@@ -478,43 +478,6 @@ static bool end_task(struct cpu *c, int64_t result)
 
 /* ---- Exec ----------------------------------------------------------------------------------- */
 
-struct program {
-	char path[4096];
-	char script[4][2][512]; /* interpreters and their arguments, the first script's first */
-	unsigned int scripts;
-};
-
-/* Can the emulator run it? Looks through #! lines. */
-static bool find_program(struct program *p, const char *path)
-{
-	snprintf(p->path, sizeof(p->path), "%s", path);
-	for (p->scripts = 0; p->scripts < 4; p->scripts++) {
-		char head[sizeof(p->script[0][0])] = "", *word, *rest;
-		int fd = access(p->path, X_OK) ? -1 : open(p->path, O_RDONLY | O_CLOEXEC);
-		ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof(head) - 1);
-		const Elf64_Ehdr *elf = (const void *)head;
-
-		if (fd >= 0)
-			close(fd);
-		if (n >= (ssize_t)sizeof(*elf) && !memcmp(head, ELFMAG, SELFMAG))
-			return head[EI_CLASS] == ELFCLASS64 && elf->e_machine == EM_X86_64;
-		if (n < 3 || head[0] != '#' || head[1] != '!')
-			return false;
-		head[strcspn(head, "\n")] = 0;
-		word = head + 2 + strspn(head + 2, " \t");
-		rest = word + strcspn(word, " \t");
-		if (*rest)
-			*rest++ = 0;
-		rest += strspn(rest, " \t");
-		for (size_t i = strlen(rest); i && (rest[i - 1] == ' ' || rest[i - 1] == '\t'); i--)
-			rest[i - 1] = 0;
-		snprintf(p->script[p->scripts][0], sizeof(head), "%s", word);
-		snprintf(p->script[p->scripts][1], sizeof(head), "%s", rest);
-		snprintf(p->path, sizeof(p->path), "%s", word);
-	}
-	return false;
-}
-
 static char *put_option(char *to, const char *name, const char *value)
 {
 	*to++ = ',';
@@ -552,35 +515,28 @@ static char *plugin_option(uint32_t task)
 	return text;
 }
 
-static void exec_program(struct cpu *c, const char *path, char *const *argv, char *const *envp)
+static void exec_program(struct cpu *c, const char *path, const char *const *argv,
+			 char *const *envp)
 {
-	struct program *p = must(calloc(1, sizeof(*p)));
-	unsigned int argc = 0, n = 0;
+	struct rcl_program *p = must(calloc(1, sizeof(*p)));
+	unsigned int argc = 0;
 	const char **args;
 
-	if (!find_program(p, path)) {
-		if (!access(path, X_OK))
+	if (rcl_program_find(p, path)) {
+		if (p->machine)
 			__atomic_fetch_add(&rec.control->native_execs, 1, __ATOMIC_RELAXED);
 		free(p);
 		return;
 	}
 	while (argv && argv[argc])
 		argc++;
-	args = must(calloc(argc + 24, sizeof(*args)));
+	args = must(calloc(argc + 8 + 2 + 2 * RCL_SCRIPTS_MAX, sizeof(*args)));
 	layout_exec(c);
-	args[n++] = rec.qemu_path;
-	args[n++] = "-plugin";
-	args[n++] = plugin_option(c->task);
-	args[n++] = "-0";
-	args[n++] = p->scripts ? p->path : argc ? argv[0] : path;
-	args[n++] = p->path;
-	for (unsigned int i = p->scripts; i; i--) {
-		if (*p->script[i - 1][1])
-			args[n++] = p->script[i - 1][1];
-		args[n++] = i > 1 ? p->script[i - 2][0] : path;
-	}
-	for (unsigned int i = 1; i < argc; i++)
-		args[n++] = argv[i];
+	args[0] = rec.qemu_path;
+	args[1] = "-plugin";
+	args[2] = plugin_option(c->task);
+	args[3] = "-0";
+	rcl_program_words(p, path, argv, args + 5, &args[4]);
 	close_all(c);
 	record_stop();
 	execve(rec.qemu_path, (char **)(uintptr_t)args, envp);
