@@ -11,7 +11,7 @@ VMSTAT start pgmajfault=0 pswpin=0
 VMSTAT end pgmajfault=1200 pswpin=2000 workingset_refault_anon=900
 CSV,limit,pgmajfault,pswpin,workingset_refault_anon,workingset_refault_file
 CSV,67108864,1200,2400,7,8
-RUN thing none
+RUN thing unlimited
 VMSTAT start pgmajfault=10
 VMSTAT end pgmajfault=20
 CSV,limit,pgmajfault,pswpin,workingset_refault_anon,workingset_refault_file

@@ -28,7 +28,7 @@ function row(   refaults) {
 	if (program == "")
 		return
 	refaults = "workingset_refault_"
-	printf "%-8s %9s  %s %s %s\n", program, limit == "none" ? "unlimited" : limit,
+	printf "%-8s %-15s  %s %s %s\n", program, limit,
 		one(change("pgmajfault"), csv["pgmajfault"]),
 		one(change("pswpin"), csv["pswpin"]),
 		one(change(refaults "anon") + change(refaults "file"),
@@ -36,8 +36,8 @@ function row(   refaults) {
 	cases++
 }
 BEGIN {
-	printf "%-8s %9s  %27s  %27s  %27s\n", "", "", "major faults", "swap-ins", "refaults"
-	printf "%-8s %9s ", "program", "limit"
+	printf "%-8s %-15s  %27s  %27s  %27s\n", "", "", "major faults", "swap-ins", "refaults"
+	printf "%-8s %-15s ", "program", "limit"
 	for (i = 0; i < 3; i++)
 		printf " %9s %9s %7s ", "real", "ours", "diff"
 	print ""
