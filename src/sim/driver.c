@@ -454,12 +454,9 @@ static int play(struct run *r)
 		return collect(r, some, full);
 	}
 	begun = wall_clock();
-	ret = rcl_run_watch_start(r);
-	if (ret)
-		return ret;
+	rcl_run_watch(r);
 	ret = run_tasks(r);
-	if (ret != -EDEADLK)
-		rcl_run_watch_stop(r);
+	rcl_run_watch_end(r);
 	r->res->wall_ns = wall_clock() - begun;
 	if (ret)
 		return ret;

@@ -88,11 +88,6 @@ struct run {
 	struct folio **kernel; /* its memory */
 	u64 nr_kernel, max_kernel;
 	u64 own_kernel_pages; /* charged to the group beside what the engine charges */
-
-	/* watch.c */
-	struct task watch;
-	bool watching;
-	u32 watch_over; /* it may end */
 };
 
 /* Address of the first region, in pages; the program's own memory is below. */
@@ -109,9 +104,9 @@ int rcl_run_task(struct run *r, struct mm *mm, struct memcg *group, const char *
 void rcl_run_fail(struct run *r, enum rcl_sim_outcome outcome, u64 access, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* watch.c: the watch of a run that may take only so long; nothing for others. */
-int rcl_run_watch_start(struct run *r);
-void rcl_run_watch_stop(struct run *r);
+/* watch.c: from now on the request's time runs; it does no longer. */
+void rcl_run_watch(struct run *r);
+void rcl_run_watch_end(struct run *r);
 
 /* start.c: 0, -EINTR (killed for want of memory), -errno. */
 int rcl_run_start(struct run *r);

@@ -102,10 +102,10 @@ char *rcl_size_exact(uint64_t bytes, char buf[RCL_SIZE_TEXT])
 	for (int u = (int)strlen(units) - 1; u >= 0; u--) {
 		uint64_t unit = 1024ull << 10 * u;
 
-		/* Up to three decimals, where they are all there is. */
-		if (bytes < unit || bytes % (unit / 8))
+		/* Up to four decimals, where they are all there is. */
+		if (bytes < unit || bytes % (unit / 16))
 			continue;
-		snprintf(buf, RCL_SIZE_TEXT, "%.3f", (double)bytes / (double)unit);
+		snprintf(buf, RCL_SIZE_TEXT, "%.4f", (double)bytes / (double)unit);
 		drop_zeros(buf);
 		strncat(buf, (char[]){units[u], 0}, 2);
 		return buf;

@@ -35,9 +35,10 @@ if command -v python3 > /dev/null; then
 	ok=$(json 'all(p["limit"] < q["limit"] for q, p in zip(j["curve"], j["curve"][1:]))')
 	[ "$ok" = True ] || fail "the curve is not sorted"
 	[ "$(json '12 <= len(j["curve"]) <= 24')" = True ] || fail "$(json 'len(j["curve"])') points"
-	# Regions: all that came back is somebody's.
-	ok=$(json 'all(sum(r["at"][k]["refaults"] for r in j["regions"]) == p["refaults"] and
-		sum(r["at"][k]["major_faults"] for r in j["regions"]) == p["pgmajfault"]
+	# Regions: all that came back is somebody's
+	# (but a few of the program's own stack).
+	ok=$(json 'all(0 <= p["refaults"] - sum(r["at"][k]["refaults"] for r in j["regions"]) <= 4 and
+		0 <= p["pgmajfault"] - sum(r["at"][k]["major_faults"] for r in j["regions"]) <= 4
 		for k, a in enumerate(j["regions"][0]["at"]) for p in j["curve"] if p["limit"] == a["limit"])')
 	[ "$ok" = True ] || fail "regions do not add up to the whole"
 	[ "$(json 'sum(r["at"][-1]["refaults"] for r in j["regions"]) > 0')" = True ] || fail "no refaults"

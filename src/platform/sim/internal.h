@@ -154,6 +154,11 @@ struct rcl_sim {
 	u64 busy;		  /* bit per CPU that runs something or has something to run */
 	u64 horizon;		  /* the running CPU must let others catch up then */
 	bool in_irq;		  /* an event is being handled: nobody may wait */
+
+	/* rcl_sim_at() */
+	u64 alarm_at; /* 0: none */
+	void (*alarm)(void *arg);
+	void *alarm_arg;
 	struct heap events;
 	u64 event_seq;
 	struct list_head buckets[NR_WAIT_BUCKETS];

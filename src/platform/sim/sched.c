@@ -325,6 +325,10 @@ static void run_event(struct rcl_sim *sim)
 	sim->in_irq = true;
 	sim->stats.events++;
 	digest(sim, t);
+	if (unlikely(sim->alarm_at && t >= sim->alarm_at)) {
+		sim->alarm_at = 0;
+		sim->alarm(sim->alarm_arg);
+	}
 	if (ev->kind == EVENT_IO) {
 		rcl_sim_complete(sim, container_of(ev, struct sim_request, event), t);
 	} else {

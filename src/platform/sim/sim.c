@@ -155,6 +155,13 @@ void rcl_sim_destroy(struct rcl_sim *sim)
 	free(sim);
 }
 
+void rcl_sim_at(struct rcl_sim *sim, u64 at, void (*fn)(void *), void *arg)
+{
+	sim->alarm_at = at;
+	sim->alarm = fn;
+	sim->alarm_arg = arg;
+}
+
 struct platform *rcl_sim_platform(struct rcl_sim *sim)
 {
 	return &sim->plat;

@@ -101,6 +101,11 @@ int rcl_sim_spawn_user(struct rcl_sim *sim, struct task *t, void (*fn)(void *), 
 int rcl_sim_run_users(struct rcl_sim *sim);
 /* Why the last run ended with an error; "" if it did not. Lives as long as the simulator. */
 const char *rcl_sim_report(struct rcl_sim *sim);
+/*
+ * Call fn once, with the first event at that time or later: between what tasks do, so it may not
+ * wait. Until then nothing is different from a run without. There is one such call; `at` 0: none.
+ */
+void rcl_sim_at(struct rcl_sim *sim, u64 at, void (*fn)(void *), void *arg);
 /* A digest of every scheduling decision and every event so far: equal runs have equal digests. */
 u64 rcl_sim_digest(const struct rcl_sim *sim);
 void rcl_sim_get_stats(const struct rcl_sim *sim, struct rcl_sim_stats *out);
