@@ -5,10 +5,6 @@ JOBS     ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX   ?= /usr/local
 # fidelity: the folder of recordings
 DIR       = tests/fidelity
-# demo: what to run, and in how much memory
-TRACE     = demo/sqlite.trace.xz
-LIMITS    = 100%,90%,80%,70%,60%,50%,40%,35%,30%,25%,20%,15%,10%
-ACCESS_NS = 78
 # fuzz: seconds per target
 FUZZ_SECONDS = 600
 
@@ -28,9 +24,9 @@ setup: ## install the packages that building and testing need, if they are missi
 build/%/build.ninja: | setup
 	@cmake --preset $*
 
-demo: setup build/release/build.ninja ## run a real program's trace in less and less memory
-	@$(call BUILD,release) --target reclaim-cli
-	$(RECLAIM) sim $(TRACE) --limit $(LIMITS) --set sim.access_ns=$(ACCESS_NS)
+demo: setup build/release/build.ninja ## record a real program, find out how much memory it needs
+	@$(call BUILD,release) --target reclaim-cli reclaim-record
+	@scripts/demo $(RECLAIM) build/demo
 
 test: build ## build, then run every test, then again with AddressSanitizer and UBSan
 	@ctest --preset release -j $(JOBS)
