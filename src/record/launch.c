@@ -47,10 +47,12 @@ static int find_in_path(const char *name, char *out)
 	int code = ENOENT;
 
 	if (strchr(name, '/')) {
-		snprintf(out, PATH_MAX, "%s", name);
+		memccpy(out, name, 0, PATH_MAX - 1);
 		return access(name, X_OK) ? errno : 0;
 	}
-	for (path = path ? path : "/usr/bin:/bin"; *path; path += *path == ':') {
+	if (!path)
+		path = "/usr/bin:/bin";
+	for (; *path; path += *path == ':') {
 		size_t n = strcspn(path, ":");
 		struct stat st;
 
