@@ -456,7 +456,8 @@ static void fill_regions(const struct sizing *s, struct rcl_report *r)
 		if (!s->trace->region_summaries[i].footprint)
 			continue;
 		r->nr_regions++;
-		region->name = s->trace->regions[i].name;
+		region->name = s->trace->recording ? s->trace->recording->names[i]
+						   : s->trace->regions[i].name;
 		region->file = s->trace->regions[i].kind != RCL_ACCESS_ANON;
 		region->pages = s->trace->region_summaries[i].footprint;
 		for (u32 k = 0; k < r->nr_at; k++) {
@@ -496,6 +497,9 @@ static int fill(const struct sizing *s, struct rcl_report *r)
 		.settings = calloc(s->nr_curves, sizeof(*r->settings)),
 		.regions = calloc(s->trace->nr_regions + 1, sizeof(*r->regions)),
 	};
+	/* A recording may know, and is replayed with it. */
+	if (!r->own_ns && s->trace->recording)
+		r->own_ns = s->trace->recording->native_ns;
 	memcpy(r->accepted, s->accepted, sizeof(s->accepted));
 	if (!r->points || !r->settings || !r->regions ||
 	    rcl_course_of(s->trace, COURSE_PARTS, &r->course))

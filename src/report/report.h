@@ -93,7 +93,7 @@ struct rcl_report {
 /* One HTML page that needs nothing else. A failed write shows in ferror(out). */
 void rcl_report_html(const struct rcl_report *r, FILE *out);
 
-/* course.c: cut a trace's course into `nr` <= 255 parts. -ENOMEM. */
+/* course.c: cut a trace's course into `nr` parts. -ENOMEM. */
 struct rcl_trace_image;
 int rcl_course_of(const struct rcl_trace_image *trace, uint32_t nr, struct rcl_course *out);
 void rcl_course_free(struct rcl_course *course);

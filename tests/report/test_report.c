@@ -289,7 +289,8 @@ static void texts(void **state)
 
 static void course_counts_pages(void **state)
 {
-	/* Two regions with the same page numbers; 8 accesses in 4 parts. */
+	/* Two regions with the same page numbers; 8 accesses in 4 parts, the last a little longer.
+	 */
 	const struct rcl_access accesses[] = {
 		{.page = 0, .pages = 3},
 		{.page = 1, .pages = 1},
@@ -301,12 +302,15 @@ static void course_counts_pages(void **state)
 		{.page = 2, .pages = 1, .write = 1},
 	};
 	static const uint64_t set[] = {3, 2, 3, 1}, all[] = {3, 4, 7, 7};
-	uint64_t words[8];
+	uint64_t words[9];
+	const struct rcl_trace_task tasks[1] = {{.count = 9}};
 	const struct rcl_region regions[2] = {{.name = "a"}, {.name = "b"}};
 	const struct rcl_region_summary sums[2] = {{.end = (1ull << 33) + 3}, {.end = 1}};
 	const struct rcl_trace_image image = {
 		.words = words,
-		.count = 8,
+		.count = 9,
+		.tasks = tasks,
+		.nr_tasks = 1,
 		.regions = regions,
 		.region_summaries = sums,
 		.nr_regions = 2,
@@ -316,6 +320,8 @@ static void course_counts_pages(void **state)
 	(void)state;
 	for (int i = 0; i < 8; i++)
 		words[i] = rcl_word_pack(&accesses[i]);
+	/* What happens between accesses touches nothing. */
+	words[8] = (uint64_t)RCL_ACCESS_EVENT << RCL_WORD_KIND_SHIFT | 12345;
 	assert_int_equal(rcl_course_of(&image, 4, &c), 0);
 	assert_int_equal(c.nr, 4);
 	assert_memory_equal(c.working_set, set, sizeof(set));
@@ -323,8 +329,8 @@ static void course_counts_pages(void **state)
 	rcl_course_free(&c);
 	/* No more parts than accesses. */
 	assert_int_equal(rcl_course_of(&image, 255, &c), 0);
-	assert_int_equal(c.nr, 8);
-	assert_int_equal(c.footprint[7], 7);
+	assert_int_equal(c.nr, 9);
+	assert_int_equal(c.footprint[8], 7);
 	rcl_course_free(&c);
 }
 
