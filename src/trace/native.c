@@ -56,11 +56,11 @@ struct region {
 struct load {
 	struct rcl_trace *t;
 	bool keep;
-	struct task *tasks;	   /* by number */
-	struct process *processes; /* by number */
-	struct region *regions;	   /* by number */
-	uint32_t nr_regions;	   /* one past the highest known */
-	uint32_t nr_tasks;
+	struct task *tasks;	      /* by number */
+	struct process *processes;    /* by number */
+	struct region *regions;	      /* by number */
+	uint32_t nr_regions;	      /* one past the highest known */
+	uint32_t nr_tasks, end_tasks; /* how many; one past the highest number of a task */
 	struct rcl_trace_event *events;
 	uint32_t nr_events, max_events;
 	struct rcl_live live;
@@ -517,6 +517,10 @@ static int read_task(struct load *l, const uint8_t *p, size_t size)
 	t = &l->tasks[id];
 	*t = (struct task){.known = true, .process = process, .parent = parent, .how = p[12]};
 	t->index = l->nr_tasks++;
+	if (id >= l->end_tasks)
+		l->end_tasks = id + 1;
+	if (process >= l->end_tasks)
+		l->end_tasks = process + 1;
 	pr = &l->processes[process];
 	if (!pr->known) {
 		*pr = (struct process){.known = true,
@@ -763,10 +767,10 @@ static uint32_t list_tasks(struct load *l, struct rcl_trace_task *tasks, uint32_
 	uint64_t first = 0;
 
 	*nr_processes = 0;
-	for (uint32_t i = 0; i < RCL_NATIVE_TASKS_MAX; i++) {
+	memset(index, 0xff, RCL_NATIVE_TASKS_MAX * sizeof(*index));
+	for (uint32_t i = 0; i < l->end_tasks; i++) {
 		struct task *t = &l->tasks[i];
 
-		index[i] = NOWHERE;
 		if (!t->known || !t->count)
 			continue;
 		tasks[nr] = (struct rcl_trace_task){.first = first,
@@ -976,11 +980,11 @@ static int native_load(struct rcl_trace *t, bool keep, struct rcl_trace_image **
 				    l.rec.complete ? "" : ": it was cut off");
 	if (!rc)
 		rc = make_image(&l, out);
-	for (uint32_t i = 0; l.tasks && i < RCL_NATIVE_TASKS_MAX; i++)
+	for (uint32_t i = 0; l.tasks && i < l.end_tasks; i++)
 		free(l.tasks[i].words);
-	for (uint32_t i = 0; l.processes && i < RCL_NATIVE_TASKS_MAX; i++)
+	for (uint32_t i = 0; l.processes && i < l.end_tasks; i++)
 		rcl_areas_clear(&l.processes[i].areas);
-	for (uint32_t i = 0; l.regions && i < RCL_NATIVE_REGIONS_MAX; i++)
+	for (uint32_t i = 0; l.regions && i < l.nr_regions; i++)
 		free(l.regions[i].name);
 	free(l.tasks);
 	free(l.processes);
