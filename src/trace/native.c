@@ -11,74 +11,14 @@
  * so every number is checked against its limits, and a wrong one is an error with its place. An end
  * in the middle of a chunk is no error: that is what a recording that was killed looks like.
  */
-#include "trace/native.h"
+#include "trace/native_load.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <zstd.h>
 
-#include "trace/areas.h"
-#include "trace/format.h"
-#include "trace/image.h"
-#include "trace/live.h"
-
-#define NOWHERE UINT32_MAX
-
-struct task {
-	bool known;
-	uint32_t index; /* in the image */
-	uint32_t process, parent;
-	uint32_t how;
-	uint64_t *words;
-	uint64_t count, max, references, instructions;
-};
-
-struct process {
-	bool known;
-	uint32_t index;
-	struct rcl_areas areas;
-	bool copy;	/* a fork that has not called exec: its pages may be its parent's */
-	uint32_t first; /* task */
-};
-
-struct region {
-	bool known;
-	uint32_t kind;
-	char *name;
-	uint64_t bytes, pages; /* at first; at most */
-	uint64_t touches, writes, live, peak, end;
-	uint32_t index; /* in the image */
-};
-
-struct load {
-	struct rcl_trace *t;
-	bool keep;
-	struct task *tasks;	      /* by number */
-	struct process *processes;    /* by number */
-	struct region *regions;	      /* by number */
-	uint32_t nr_regions;	      /* one past the highest known */
-	uint32_t nr_tasks, end_tasks; /* how many; one past the highest number of a task */
-	struct rcl_trace_event *events;
-	uint32_t nr_events, max_events;
-	struct rcl_live live;
-	uint64_t live_anon, peak_anon, peak, by_kind[3];
-	uint8_t *raw;
-	ZSTD_DCtx *zstd;
-	struct rcl_trace_summary sum;
-	struct rcl_trace_recording rec;
-	char *command;
-};
-
-struct image {
-	struct rcl_trace_image public;
-	struct rcl_trace_recording rec;
-	uint64_t mapped;
-};
-
-static int bad(struct load *l, const char *what, uint64_t value)
+static int bad(struct rcl_native_load *l, const char *what, uint64_t value)
 {
 	return rcl_trace_fail(l->t, -EBADMSG, "%s: chunk %llu, before byte %llu: %s (%llu)",
 			      rcl_input_name(&l->t->input), (unsigned long long)l->rec.chunks + 1,
@@ -86,7 +26,7 @@ static int bad(struct load *l, const char *what, uint64_t value)
 			      (unsigned long long)value);
 }
 
-static int no_memory(struct load *l)
+int rcl_native_no_memory(struct rcl_native_load *l)
 {
 	return rcl_trace_fail(l->t, -ENOMEM, "%s: out of memory", rcl_input_name(&l->t->input));
 }
@@ -95,27 +35,27 @@ static int no_memory(struct load *l)
 
 static void page_gone(void *arg, const struct rcl_live_page *p)
 {
-	struct load *l = arg;
+	struct rcl_native_load *l = arg;
 
 	l->regions[p->region].live--;
 	if (p->key >> 63)
 		l->live_anon--;
 }
 
-static void pages_gone(struct load *l, uint64_t key, uint64_t pages)
+static void pages_gone(struct rcl_native_load *l, uint64_t key, uint64_t pages)
 {
 	rcl_live_remove(&l->live, key, pages, page_gone, l);
 }
 
-static int page_used(struct load *l, uint64_t key, uint32_t region, unsigned int kind)
+static int page_used(struct rcl_native_load *l, uint64_t key, uint32_t region, unsigned int kind)
 {
-	struct region *r = &l->regions[region];
+	struct rcl_load_region *r = &l->regions[region];
 	struct rcl_live_page *p;
 	bool made;
 
 	p = rcl_live_add(&l->live, key, &made);
 	if (!p)
-		return no_memory(l);
+		return rcl_native_no_memory(l);
 	if (made) {
 		p->region = region;
 		if (++r->live > r->peak)
@@ -132,8 +72,8 @@ static int page_used(struct load *l, uint64_t key, uint32_t region, unsigned int
 	return 0;
 }
 
-static int memory_used(struct load *l, struct process *p, uint32_t region, uint64_t page,
-		       bool write)
+static int memory_used(struct rcl_native_load *l, struct rcl_load_process *p, uint32_t region,
+		       uint64_t page, bool write)
 {
 	const struct rcl_area *a;
 	int rc;
@@ -157,7 +97,7 @@ static int memory_used(struct load *l, struct process *p, uint32_t region, uint6
 
 /* ---- Words ---------------------------------------------------------------------------------- */
 
-static int add_word(struct load *l, struct task *t, uint64_t word)
+static int add_word(struct rcl_native_load *l, struct rcl_load_task *t, uint64_t word)
 {
 	if (!l->keep) {
 		t->count++;
@@ -168,7 +108,7 @@ static int add_word(struct load *l, struct task *t, uint64_t word)
 		uint64_t *words = realloc(t->words, max * sizeof(*words));
 
 		if (!words)
-			return no_memory(l);
+			return rcl_native_no_memory(l);
 		t->words = words;
 		t->max = max;
 	}
@@ -176,9 +116,10 @@ static int add_word(struct load *l, struct task *t, uint64_t word)
 	return 0;
 }
 
-static int add_access(struct load *l, struct task *t, uint32_t region, uint64_t page, bool write)
+static int add_access(struct rcl_native_load *l, struct rcl_load_task *t, uint32_t region,
+		      uint64_t page, bool write)
 {
-	struct region *r = &l->regions[region];
+	struct rcl_load_region *r = &l->regions[region];
 	enum rcl_access_kind kind = r->kind == RCL_ACCESS_ANON ? RCL_ACCESS_ANON : RCL_ACCESS_MMAP;
 	int rc = memory_used(l, &l->processes[t->process], region, page, write);
 
@@ -195,10 +136,10 @@ static int add_access(struct load *l, struct task *t, uint32_t region, uint64_t 
 	return add_word(l, t, page | rcl_word_bits(kind, write, region));
 }
 
-static int add_file(struct load *l, struct task *t, uint32_t region, uint64_t offset,
-		    uint64_t bytes, bool write)
+static int add_file(struct rcl_native_load *l, struct rcl_load_task *t, uint32_t region,
+		    uint64_t offset, uint64_t bytes, bool write)
 {
-	struct region *r = &l->regions[region];
+	struct rcl_load_region *r = &l->regions[region];
 	uint64_t page = offset >> RCL_TRACE_PAGE_SHIFT, end;
 	int rc = 0;
 
@@ -239,7 +180,7 @@ static bool range_ok(uint64_t page, uint64_t pages)
 	return pages && page < RCL_TRACE_PAGES_MAX && pages <= RCL_TRACE_PAGES_MAX - page;
 }
 
-static int check_event(struct load *l, unsigned int type, const uint64_t *a)
+static int check_event(struct rcl_native_load *l, unsigned int type, const uint64_t *a)
 {
 	if (rcl_event_has_seq(type) && a[0] > UINT32_MAX)
 		return bad(l, "a layout has changed too often", a[0]);
@@ -289,10 +230,11 @@ static int check_event(struct load *l, unsigned int type, const uint64_t *a)
 }
 
 /* Follow the layout, for what is live. */
-static int apply(struct load *l, struct process *p, unsigned int type, const uint64_t *a)
+static int apply(struct rcl_native_load *l, struct rcl_load_process *p, unsigned int type,
+		 const uint64_t *a)
 {
 	uint64_t key = rcl_live_anon(p->index, a[1]);
-	struct region *r;
+	struct rcl_load_region *r;
 	int rc = 0;
 
 	switch (type) {
@@ -344,12 +286,13 @@ static int apply(struct load *l, struct process *p, unsigned int type, const uin
 	default:
 		break;
 	}
-	return rc ? no_memory(l) : 0;
+	return rc ? rcl_native_no_memory(l) : 0;
 }
 
-static int add_event(struct load *l, struct task *t, unsigned int type, const uint64_t *args)
+static int add_event(struct rcl_native_load *l, struct rcl_load_task *t, unsigned int type,
+		     const uint64_t *args)
 {
-	struct process *p = &l->processes[t->process];
+	struct rcl_load_process *p = &l->processes[t->process];
 	unsigned int seq = rcl_event_has_seq(type);
 	struct rcl_trace_event *e;
 	int rc = check_event(l, type, args);
@@ -365,7 +308,7 @@ static int add_event(struct load *l, struct task *t, unsigned int type, const ui
 
 		e = max > l->max_events ? realloc(l->events, max * sizeof(*e)) : NULL;
 		if (!e)
-			return no_memory(l);
+			return rcl_native_no_memory(l);
 		l->events = e;
 		l->max_events = max;
 	}
@@ -387,7 +330,8 @@ struct cursor {
 };
 
 /* One record. The number that begins it is read; -EBADMSG with no text: it does not end. */
-static int read_record(struct load *l, struct task *t, struct cursor *c, uint64_t head)
+static int read_record(struct rcl_native_load *l, struct rcl_load_task *t, struct cursor *c,
+		       uint64_t head)
 {
 	uint64_t value = head >> 3, a[RCL_EVENT_ARGS_MAX];
 	unsigned int kind = head & 7;
@@ -443,10 +387,11 @@ static int read_record(struct load *l, struct task *t, struct cursor *c, uint64_
 #undef NEED
 }
 
-static int read_stream(struct load *l, const struct rcl_chunk *chunk, const uint8_t *payload)
+static int read_stream(struct rcl_native_load *l, const struct rcl_chunk *chunk,
+		       const uint8_t *payload)
 {
 	struct cursor c = {.p = payload, .end = payload + chunk->stored, .region = NOWHERE};
-	struct task *t;
+	struct rcl_load_task *t;
 	int rc = 0;
 
 	if (chunk->task >= RCL_NATIVE_TASKS_MAX || !l->tasks[chunk->task].known)
@@ -474,10 +419,10 @@ static int read_stream(struct load *l, const struct rcl_chunk *chunk, const uint
 	return rc;
 }
 
-static int read_region(struct load *l, const uint8_t *p, size_t size)
+static int read_region(struct rcl_native_load *l, const uint8_t *p, size_t size)
 {
 	uint32_t id;
-	struct region *r;
+	struct rcl_load_region *r;
 
 	if (size < 13 || size > 13 + RCL_NATIVE_NAME_MAX)
 		return bad(l, "a region's chunk has a wrong size", size);
@@ -494,14 +439,14 @@ static int read_region(struct load *l, const uint8_t *p, size_t size)
 	r->name = strndup((const char *)p + 13, size - 13);
 	if (id >= l->nr_regions)
 		l->nr_regions = id + 1;
-	return r->name ? 0 : no_memory(l);
+	return r->name ? 0 : rcl_native_no_memory(l);
 }
 
-static int read_task(struct load *l, const uint8_t *p, size_t size)
+static int read_task(struct rcl_native_load *l, const uint8_t *p, size_t size)
 {
 	uint32_t id, process, parent;
-	struct process *pr;
-	struct task *t;
+	struct rcl_load_process *pr;
+	struct rcl_load_task *t;
 
 	if (size < 13)
 		return bad(l, "a task's chunk has a wrong size", size);
@@ -515,7 +460,8 @@ static int read_task(struct load *l, const uint8_t *p, size_t size)
 	     (parent >= RCL_NATIVE_TASKS_MAX || !l->tasks[parent].known)))
 		return bad(l, "a task comes from nowhere", parent);
 	t = &l->tasks[id];
-	*t = (struct task){.known = true, .process = process, .parent = parent, .how = p[12]};
+	*t = (struct rcl_load_task){
+		.known = true, .process = process, .parent = parent, .how = p[12]};
 	t->index = l->nr_tasks++;
 	if (id >= l->end_tasks)
 		l->end_tasks = id + 1;
@@ -523,18 +469,18 @@ static int read_task(struct load *l, const uint8_t *p, size_t size)
 		l->end_tasks = process + 1;
 	pr = &l->processes[process];
 	if (!pr->known) {
-		*pr = (struct process){.known = true,
-				       .index = process,
-				       .first = id,
-				       .copy = t->how == RCL_NATIVE_FORKED};
+		*pr = (struct rcl_load_process){.known = true,
+						.index = process,
+						.first = id,
+						.copy = t->how == RCL_NATIVE_FORKED};
 		if (pr->copy &&
 		    rcl_areas_copy(&pr->areas, &l->processes[l->tasks[parent].process].areas))
-			return no_memory(l);
+			return rcl_native_no_memory(l);
 	}
 	return 0;
 }
 
-static int read_chunk(struct load *l, const struct rcl_chunk *c, const uint8_t *payload)
+static int read_chunk(struct rcl_native_load *l, const struct rcl_chunk *c, const uint8_t *payload)
 {
 	switch (c->type) {
 	case RCL_NATIVE_REGION:
@@ -554,7 +500,7 @@ static int read_chunk(struct load *l, const struct rcl_chunk *c, const uint8_t *
 	}
 }
 
-static int read_chunks(struct load *l)
+static int read_chunks(struct rcl_native_load *l)
 {
 	struct rcl_input *in = &l->t->input;
 
@@ -647,7 +593,7 @@ static int native_next(struct rcl_trace *t, uint64_t *out, size_t max, size_t *n
 			      rcl_input_name(&t->input));
 }
 
-static int read_header(struct load *l)
+static int read_header(struct rcl_native_load *l)
 {
 	struct rcl_input *in = &l->t->input;
 	const uint8_t *p = in->cur;
@@ -660,308 +606,16 @@ static int read_header(struct load *l)
 	l->rec.source = rcl_le32(p + 36);
 	l->command = malloc(l->rec.command_size + 1);
 	if (!l->command)
-		return no_memory(l);
+		return rcl_native_no_memory(l);
 	memcpy(l->command, p + RCL_NATIVE_HEADER, l->rec.command_size);
 	l->command[l->rec.command_size] = 0;
 	in->cur += size;
 	return 0;
 }
 
-/* ---- The image ------------------------------------------------------------------------------ */
-
-struct numbered {
-	uint32_t process, order, event;
-};
-
-static int by_order(const void *a, const void *b)
-{
-	const struct numbered *x = a, *y = b;
-
-	if (x->process != y->process)
-		return x->process < y->process ? -1 : 1;
-	if (x->order != y->order)
-		return x->order < y->order ? -1 : 1;
-	return x->event < y->event ? -1 : x->event > y->event;
-}
-
-/* Events of a process with a number below this. */
-static uint32_t rank(const struct numbered *n, uint32_t nr, uint32_t process, uint64_t order)
-{
-	uint32_t lo = 0, hi = nr, first;
-
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-
-		if (n[mid].process < process)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	first = lo;
-	hi = nr;
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-
-		if (n[mid].process == process && n[mid].order < order)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo - first;
-}
-
-/*
- * What was lost at the end leaves gaps in the numbers, and a gap would be waited for: number anew.
- */
-static int number_events(struct load *l, const struct rcl_trace_task *tasks, uint32_t nr_tasks,
-			 const uint64_t *words)
-{
-	struct numbered *n = malloc((l->nr_events + 1) * sizeof(*n));
-	uint32_t nr = 0, next = 0;
-
-	if (!n)
-		return no_memory(l);
-	for (int pass = 0; pass < 2; pass++) {
-		for (uint32_t t = 0; t < nr_tasks; t++) {
-			for (uint64_t i = 0; i < tasks[t].count; i++) {
-				uint64_t w = words[tasks[t].first + i];
-				struct rcl_trace_event *e = &l->events[rcl_word_page(w)];
-
-				if (!rcl_word_is_event(w) || rcl_word_write(w))
-					continue;
-				if (!pass && rcl_event_has_seq(e->type))
-					n[nr++] = (struct numbered){tasks[t].process, e->order,
-								    (uint32_t)rcl_word_page(w)};
-				else if (pass && e->type == RCL_EVENT_SYNC)
-					e->args[0] = rank(n, nr, tasks[t].process, e->args[0]);
-			}
-		}
-		if (!pass)
-			qsort(n, nr, sizeof(*n), by_order);
-	}
-	for (uint32_t i = 0; i < nr; i++) {
-		if (i && n[i].process != n[i - 1].process)
-			next = 0;
-		l->events[n[i].event].order = next++;
-	}
-	free(n);
-	return 0;
-}
-
-/* Numbers of tasks as the trace has them become indices; what is not in the trace, no event. */
-static void resolve_tasks(struct load *l, const uint32_t *index)
-{
-	for (uint32_t i = 0; i < l->nr_events; i++) {
-		struct rcl_trace_event *e = &l->events[i];
-
-		if (e->type == RCL_EVENT_FORK || e->type == RCL_EVENT_CLONE ||
-		    e->type == RCL_EVENT_WAIT)
-			e->args[0] = index[e->args[0]];
-	}
-}
-
-static uint32_t list_tasks(struct load *l, struct rcl_trace_task *tasks, uint32_t *index,
-			   uint32_t *nr_processes)
-{
-	uint32_t nr = 0;
-	uint64_t first = 0;
-
-	*nr_processes = 0;
-	memset(index, 0xff, RCL_NATIVE_TASKS_MAX * sizeof(*index));
-	for (uint32_t i = 0; i < l->end_tasks; i++) {
-		struct task *t = &l->tasks[i];
-
-		if (!t->known || !t->count)
-			continue;
-		tasks[nr] = (struct rcl_trace_task){.first = first,
-						    .count = t->count,
-						    .id = i,
-						    .process = t->process,
-						    .parent = t->parent,
-						    .forked = t->how == RCL_NATIVE_FORKED,
-						    .references = t->references,
-						    .instructions = t->instructions};
-		first += t->count;
-		index[i] = nr++;
-	}
-	/* Processes by the order of their first tasks. */
-	for (uint32_t i = 0; i < nr; i++) {
-		struct process *p = &l->processes[tasks[i].process];
-
-		if (p->known) {
-			p->known = false;
-			p->index = (*nr_processes)++;
-		}
-	}
-	for (uint32_t i = 0; i < nr; i++) {
-		struct task *t = &l->tasks[tasks[i].id];
-		uint32_t parent = t->how == RCL_NATIVE_FIRST ? NOWHERE : index[tasks[i].parent];
-
-		tasks[i].process = l->processes[tasks[i].process].index;
-		tasks[i].parent = parent == NOWHERE ? i : parent;
-	}
-	return nr;
-}
-
-static void *put(uint8_t **at, size_t bytes)
-{
-	void *p = *at;
-
-	*at += (bytes + 7) & ~7ull;
-	return p;
-}
-
-static size_t names_size(const struct load *l)
-{
-	size_t n = 0;
-
-	for (uint32_t i = 0; i < l->nr_regions; i++)
-		n += l->regions[i].known ? strlen(l->regions[i].name) + 1 : 1;
-	return n;
-}
-
-static int gather_words(struct load *l, struct image *im, const struct rcl_trace_task *tasks,
-			uint32_t nr)
-{
-	uint64_t total = nr ? tasks[nr - 1].first + tasks[nr - 1].count : 0, *words;
-
-	if (!l->keep || !total)
-		return 0;
-	words = mmap(NULL, total * sizeof(*words), PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (words == MAP_FAILED)
-		return no_memory(l);
-	madvise(words, total * sizeof(*words), MADV_HUGEPAGE);
-	for (uint32_t i = 0; i < nr; i++) {
-		struct task *t = &l->tasks[tasks[i].id];
-
-		memcpy(words + tasks[i].first, t->words, t->count * sizeof(*words));
-		free(t->words);
-		t->words = NULL;
-	}
-	im->public.words = words;
-	im->public.count = total;
-	im->mapped = total * sizeof(*words);
-	return 0;
-}
-
-static void fill_regions(struct load *l, struct rcl_region *regions,
-			 struct rcl_region_summary *sums, uint64_t *pages, uint64_t *sizes,
-			 const char **names, char *text)
-{
-	for (uint32_t i = 0; i < l->nr_regions; i++) {
-		const struct region *r = &l->regions[i];
-		const char *name = r->known ? r->name : "", *slash = strrchr(name, '/');
-
-		names[i] = strcpy(text, name);
-		text += strlen(name) + 1;
-		regions[i].kind = r->kind;
-		regions[i].pages =
-			r->kind == RCL_ACCESS_ANON
-				? 0
-				: (r->bytes + RCL_TRACE_PAGE_SIZE - 1) >> RCL_TRACE_PAGE_SHIFT;
-		snprintf(regions[i].name, sizeof(regions[i].name), "%s", slash ? slash + 1 : name);
-		sums[i] = (struct rcl_region_summary){.touches = r->touches,
-						      .writes = r->writes,
-						      .footprint = r->peak,
-						      .end = r->end};
-		pages[i] = r->pages;
-		sizes[i] = r->bytes;
-	}
-	/* Words that are no accesses name region 0; their "pages" are within its end as well. */
-	if (l->nr_regions)
-		sums[0].end = RCL_TRACE_PAGES_MAX;
-}
-
-static void fill_summary(struct load *l, struct rcl_trace_summary *sum)
-{
-	*sum = l->sum;
-	sum->reads = sum->touches - sum->writes;
-	sum->footprint_pages = l->peak;
-	sum->anon_pages = l->peak_anon;
-	sum->mmap_pages = l->by_kind[RCL_ACCESS_MMAP];
-	sum->file_pages = l->by_kind[RCL_ACCESS_FILE];
-}
-
-static int make_image(struct load *l, struct rcl_trace_image **out)
-{
-	uint32_t nr_tasks = l->nr_tasks, nr = l->nr_regions, *index;
-	size_t size = sizeof(struct image) + nr_tasks * sizeof(struct rcl_trace_task) +
-		      nr * (sizeof(struct rcl_region) + sizeof(struct rcl_region_summary) +
-			    2 * sizeof(uint64_t) + sizeof(char *)) +
-		      l->nr_events * sizeof(struct rcl_trace_event) + names_size(l) +
-		      l->rec.command_size + 128;
-	struct image *im = calloc(1, size);
-	uint8_t *at = (uint8_t *)(im + 1);
-	struct rcl_trace_task *tasks;
-	int rc;
-
-	index = malloc(RCL_NATIVE_TASKS_MAX * sizeof(*index));
-	if (!im || !index) {
-		free(im);
-		free(index);
-		return no_memory(l);
-	}
-	tasks = put(&at, nr_tasks * sizeof(*tasks));
-	im->public.tasks = tasks;
-	im->public.nr_tasks = list_tasks(l, tasks, index, &im->public.nr_processes);
-	rc = gather_words(l, im, tasks, im->public.nr_tasks);
-	if (!rc && l->keep)
-		rc = number_events(l, tasks, im->public.nr_tasks, im->public.words);
-	if (!rc) {
-		struct rcl_region *regions = put(&at, nr * sizeof(*regions));
-		struct rcl_region_summary *sums = put(&at, nr * sizeof(*sums));
-		uint64_t *pages = put(&at, nr * sizeof(*pages));
-		uint64_t *sizes = put(&at, nr * sizeof(*sizes));
-		const char **names = put(&at, nr * sizeof(*names));
-		void *events = put(&at, l->nr_events * sizeof(*l->events));
-		char *command = put(&at, l->rec.command_size + 1);
-
-		fill_regions(l, regions, sums, pages, sizes, names, (char *)at);
-		resolve_tasks(l, index);
-		if (l->nr_events)
-			memcpy(events, l->events, l->nr_events * sizeof(*l->events));
-		memcpy(command, l->command, l->rec.command_size);
-		im->rec = l->rec;
-		im->rec.events = events;
-		im->rec.nr_events = l->nr_events;
-		im->rec.file_pages = pages;
-		im->rec.sizes = sizes;
-		im->rec.names = names;
-		im->rec.command = command;
-		for (uint32_t i = 0; i < im->public.nr_tasks; i++) {
-			im->rec.references += tasks[i].references;
-			im->rec.instructions += tasks[i].instructions;
-		}
-		im->public.regions = regions;
-		im->public.region_summaries = sums;
-		im->public.nr_regions = nr;
-		im->public.recording = &im->rec;
-		im->public.format = rcl_trace_format(l->t);
-		im->public.compression = rcl_trace_compression(l->t);
-		fill_summary(l, &im->public.summary);
-		*out = &im->public;
-	} else {
-		if (im->public.words)
-			munmap((void *)(uintptr_t)im->public.words, im->mapped);
-		free(im);
-	}
-	free(index);
-	return rc;
-}
-
-void rcl_native_image_free(struct rcl_trace_image *image)
-{
-	struct image *im = (struct image *)image;
-
-	if (image->words)
-		munmap((void *)(uintptr_t)image->words, im->mapped);
-	free(im);
-}
-
 static int native_load(struct rcl_trace *t, bool keep, struct rcl_trace_image **out)
 {
-	struct load l = {.t = t, .keep = keep};
+	struct rcl_native_load l = {.t = t, .keep = keep};
 	int rc;
 
 	l.tasks = calloc(RCL_NATIVE_TASKS_MAX, sizeof(*l.tasks));
@@ -969,7 +623,7 @@ static int native_load(struct rcl_trace *t, bool keep, struct rcl_trace_image **
 	l.regions = calloc(RCL_NATIVE_REGIONS_MAX, sizeof(*l.regions));
 	l.raw = malloc(RCL_NATIVE_RAW_MAX);
 	l.zstd = ZSTD_createDCtx();
-	rc = l.tasks && l.processes && l.regions && l.raw && l.zstd ? 0 : no_memory(&l);
+	rc = l.tasks && l.processes && l.regions && l.raw && l.zstd ? 0 : rcl_native_no_memory(&l);
 	if (!rc)
 		rc = read_header(&l);
 	if (!rc)
@@ -979,7 +633,7 @@ static int native_load(struct rcl_trace *t, bool keep, struct rcl_trace_image **
 				    rcl_input_name(&t->input),
 				    l.rec.complete ? "" : ": it was cut off");
 	if (!rc)
-		rc = make_image(&l, out);
+		rc = rcl_native_make_image(&l, out);
 	for (uint32_t i = 0; l.tasks && i < l.end_tasks; i++)
 		free(l.tasks[i].words);
 	for (uint32_t i = 0; l.processes && i < l.end_tasks; i++)
