@@ -67,7 +67,7 @@ static pte_t *lock_pte(struct fault *ft, pte_t old)
 
 	spin_lock(&ft->mm->page_table_lock);
 	pte = rcl_pte_fast(ft->mm, ft->vpn);
-	if (likely(pte && *pte == old && !is_dead(ft->mm)))
+	if (likely(pte && pte_read(pte) == old && !is_dead(ft->mm)))
 		return pte;
 	spin_unlock(&ft->mm->page_table_lock);
 	return NULL;
@@ -91,7 +91,7 @@ static int map_zero_page(struct fault *ft)
 		return -ENOMEM;
 	pte = lock_pte(ft, 0);
 	if (pte) {
-		*pte = pte_make(0, PTE_ZERO | PTE_ACCESSED);
+		pte_write(pte, pte_make(0, PTE_ZERO | PTE_ACCESSED));
 		spin_unlock(&ft->mm->page_table_lock);
 	}
 	return 0;
@@ -137,7 +137,7 @@ static int map_new_page(struct fault *ft, pte_t old, struct folio *source)
 	}
 	rcl_folio_add_anon_rmap(m, f, ft->vma, ft->vpn);
 	folio_get(f); /* the mapping's; ours goes when the folio is on its way to the LRU */
-	*pte = pte_make(folio_pfn(m, f), PTE_WRITE | PTE_DIRTY | PTE_ACCESSED);
+	pte_write(pte, pte_make(folio_pfn(m, f), PTE_WRITE | PTE_DIRTY | PTE_ACCESSED));
 	spin_unlock(&ft->mm->page_table_lock);
 	add_to_lru(ft, f);
 	folio_put(m, f);
@@ -174,8 +174,9 @@ static int swap_fault(struct fault *ft, pte_t old)
 		if (!f) {
 			/* Perhaps somebody else mapped it, and freed the slot, meanwhile. */
 			pte = rcl_pte_fast(ft->mm, ft->vpn);
-			return pte && *pte == old && !is_dead(ft->mm) ? (err ? err : FAULT_RETRY)
-								      : 0;
+			return pte && pte_read(pte) == old && !is_dead(ft->mm)
+				       ? (err ? err : FAULT_RETRY)
+				       : 0;
 		}
 		count_fault(ft, PGMAJFAULT);
 		rcl_current(m)->maj_flt++;
@@ -213,7 +214,8 @@ static int swap_fault(struct fault *ft, pte_t old)
 			bits |= PTE_WRITE | PTE_DIRTY;
 	}
 	rcl_folio_add_anon_rmap(m, f, ft->vma, ft->vpn);
-	*pte = new = pte_make(folio_pfn(m, f), bits);
+	new = pte_make(folio_pfn(m, f), bits);
+	pte_write(pte, new);
 	spin_unlock(&ft->mm->page_table_lock);
 	if (unlikely(ft->vma->flags & VM_LOCKED))
 		rcl_mlock_folio(m, f);
@@ -238,7 +240,7 @@ static void fetch_window(struct mm *mm, u64 vpn, struct mapping *mapping, u64 in
 	for (u64 i = 0; slot && pte && i < nr; i++) {
 		void *e = __atomic_load_n(slot + i, __ATOMIC_RELAXED);
 
-		if (!__atomic_load_n(pte + i, __ATOMIC_RELAXED) && e && !entry_is_shadow(e))
+		if (!pte_read(pte + i) && e && !entry_is_shadow(e))
 			__builtin_prefetch(e, 1);
 	}
 }
@@ -256,7 +258,7 @@ static bool fault_around(struct fault *ft)
 	u64 start = max(ft->vpn & ~(nr - 1), vma->start);
 	u64 end = min(min(start + nr, vma->end), (ft->vpn | (PTRS_PER_TABLE - 1)) + 1);
 	u64 index = vma->pgoff + start - vma->start, last = vma->pgoff + end - 1 - vma->start;
-	u32 mmap_miss = vma->file->mmap_miss;
+	u32 mmap_miss = __atomic_load_n(&vma->file->mmap_miss, __ATOMIC_RELAXED);
 	bool hit = false;
 
 	if (!mapping->size)
@@ -271,7 +273,7 @@ static bool fault_around(struct fault *ft)
 		struct folio *f;
 
 		/* Mapped already, as most are, and nothing left to count it for. */
-		if (!mmap_miss && pte && __atomic_load_n(pte, __ATOMIC_RELAXED))
+		if (!mmap_miss && pte && pte_read(pte))
 			continue;
 		f = rcl_radix_next(mapping, &index, last);
 		if (!f || index > last)
@@ -288,12 +290,12 @@ static bool fault_around(struct fault *ft)
 			mmap_miss--;
 		spin_lock(&ft->mm->page_table_lock);
 		pte = rcl_pte_fast(ft->mm, vpn);
-		if (*pte || is_dead(ft->mm)) {
+		if (pte_read(pte) || is_dead(ft->mm)) {
 			spin_unlock(&ft->mm->page_table_lock);
 			goto unlock;
 		}
 		rcl_folio_add_file_rmap(m, f, vma);
-		*pte = pte_make(folio_pfn(m, f), PTE_ACCESSED);
+		pte_write(pte, pte_make(folio_pfn(m, f), PTE_ACCESSED));
 		spin_unlock(&ft->mm->page_table_lock);
 		hit |= vpn == ft->vpn;
 		folio_unlock(m, f);
@@ -303,7 +305,7 @@ static bool fault_around(struct fault *ft)
 	skip:
 		folio_put(m, f);
 	}
-	vma->file->mmap_miss = mmap_miss;
+	__atomic_store_n(&vma->file->mmap_miss, mmap_miss, __ATOMIC_RELAXED);
 	return hit;
 }
 
@@ -362,7 +364,7 @@ static int file_fault(struct fault *ft)
 	pte = lock_pte(ft, 0);
 	if (pte) {
 		rcl_folio_add_file_rmap(m, f, vma);
-		*pte = pte_make(folio_pfn(m, f), bits);
+		pte_write(pte, pte_make(folio_pfn(m, f), bits));
 		spin_unlock(&ft->mm->page_table_lock);
 	}
 	folio_unlock(m, f);
@@ -411,7 +413,7 @@ static int write_protect_fault(struct fault *ft, pte_t old)
 	if (!pte)
 		return 0;
 	if (folio_is_anon(f) && take_over(ft, f)) {
-		*pte |= PTE_WRITE | PTE_DIRTY | PTE_ACCESSED;
+		pte_write(pte, old | PTE_WRITE | PTE_DIRTY | PTE_ACCESSED);
 		spin_unlock(&ft->mm->page_table_lock);
 		count_vm_event(m, PGREUSE);
 		return 0;
@@ -428,7 +430,7 @@ static int write_protect_fault(struct fault *ft, pte_t old)
 	if (!err) {
 		pte = lock_pte(ft, old);
 		if (pte) {
-			*pte |= PTE_WRITE | PTE_DIRTY | PTE_ACCESSED;
+			pte_write(pte, old | PTE_WRITE | PTE_DIRTY | PTE_ACCESSED);
 			spin_unlock(&ft->mm->page_table_lock);
 			count_vm_event(m, PGREUSE);
 		}
@@ -444,7 +446,7 @@ static int write_protect_fault(struct fault *ft, pte_t old)
 static int try_fault(struct fault *ft)
 {
 	pte_t *pte = rcl_pte_fast(ft->mm, ft->vpn);
-	pte_t old = pte ? *pte : 0;
+	pte_t old = pte ? pte_read(pte) : 0;
 
 	if (!old) {
 		if (ft->vma->file)
@@ -456,8 +458,8 @@ static int try_fault(struct fault *ft)
 	if (ft->write && !(old & PTE_WRITE))
 		return write_protect_fault(ft, old);
 	spin_lock(&ft->mm->page_table_lock);
-	if (*pte == old)
-		*pte |= PTE_ACCESSED | (ft->write ? PTE_DIRTY : 0);
+	if (pte_read(pte) == old)
+		pte_write(pte, old | PTE_ACCESSED | (ft->write ? PTE_DIRTY : 0));
 	spin_unlock(&ft->mm->page_table_lock);
 	return 0;
 }
@@ -479,7 +481,7 @@ static bool allowed(struct mm *mm, u64 vpn, bool write)
 	u64 need = PTE_PRESENT | (write ? PTE_WRITE : 0);
 	pte_t *pte = rcl_pte_fast(mm, vpn);
 
-	return pte && (*pte & need) == need;
+	return pte && (pte_read(pte) & need) == need;
 }
 
 int rcl_handle_fault(struct rcl *m, struct mm *mm, u64 vpn, bool write, bool exec)

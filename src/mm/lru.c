@@ -56,7 +56,7 @@ u64 rcl_lruvec_lru_size(const struct lruvec *lv, int lru, int zone_idx)
 	s64 size = 0;
 
 	for (int z = 0; z <= zone_idx && z < MAX_NR_ZONES; z++)
-		size += lv->zone_size[z][lru];
+		size += shared_read(&lv->zone_size[z][lru]);
 	return size < 0 ? 0 : (u64)size;
 }
 
@@ -108,7 +108,9 @@ void rcl_mod_folio_state(struct rcl *m, struct folio *f, enum node_stat_item ite
 void rcl_update_lru_size(struct lruvec *lv, int lru, u32 zone, s64 nr)
 {
 	RCL_DEBUG_ASSERT(spin_is_held(&lv->lru_lock));
-	lv->zone_size[zone][lru] += nr;
+	/* Under the lock; scan counts read it without. */
+	__atomic_store_n(&lv->zone_size[zone][lru], lv->zone_size[zone][lru] + nr,
+			 __ATOMIC_RELAXED);
 	rcl_mod_lruvec_state(lv, (enum node_stat_item)(NR_INACTIVE_ANON + lru), nr);
 	mod_zone_state(&lv->node->zones[zone], (enum zone_stat_item)(NR_ZONE_INACTIVE_ANON + lru),
 		       nr);

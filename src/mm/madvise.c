@@ -56,9 +56,9 @@ void rcl_zap_range(struct rcl *m, struct vma *vma, u64 start, u64 end)
 
 		spin_lock(&mm->page_table_lock);
 		pte = rcl_pte_fast(mm, vpn);
-		old = pte ? *pte : 0;
+		old = pte ? pte_read(pte) : 0;
 		if (old)
-			*pte = 0;
+			pte_write(pte, 0);
 		spin_unlock(&mm->page_table_lock);
 		if (!pte) {
 			vpn |= PTRS_PER_TABLE - 1;
@@ -83,9 +83,9 @@ static void free_lazily(struct rcl *m, struct vma *vma, u64 vpn)
 
 	spin_lock(&mm->page_table_lock);
 	pte = rcl_pte_fast(mm, vpn);
-	old = pte ? *pte : 0;
+	old = pte ? pte_read(pte) : 0;
 	if (pte_is_swap(old))
-		*pte = 0;
+		pte_write(pte, 0);
 	if (!pte_present(old) || old & PTE_ZERO) {
 		spin_unlock(&mm->page_table_lock);
 		if (pte_is_swap(old)) {
@@ -111,7 +111,7 @@ static void free_lazily(struct rcl *m, struct vma *vma, u64 vpn)
 			return;
 		}
 	}
-	*pte &= ~(PTE_ACCESSED | PTE_DIRTY);
+	pte_write(pte, old & ~(PTE_ACCESSED | PTE_DIRTY));
 	spin_unlock(&mm->page_table_lock);
 	rcl_folio_mark_lazyfree(m, f);
 	folio_put(m, f);
@@ -125,17 +125,18 @@ static void make_cold(struct rcl *m, struct vma *vma, u64 vpn, struct list_head 
 {
 	struct mm *mm = vma->mm;
 	struct folio *f = NULL;
-	pte_t *pte;
+	pte_t *pte, old;
 
 	spin_lock(&mm->page_table_lock);
 	pte = rcl_pte_fast(mm, vpn);
-	if (pte && pte_present(*pte) && !(*pte & PTE_ZERO))
-		f = pfn_folio(m, pte_pfn(*pte));
+	old = pte ? pte_read(pte) : 0;
+	if (pte_present(old) && !(old & PTE_ZERO))
+		f = pfn_folio(m, pte_pfn(old));
 	if (!f || !folio_test(f, PG_lru) || f->mapcount != 1) {
 		spin_unlock(&mm->page_table_lock);
 		return;
 	}
-	*pte &= ~PTE_ACCESSED;
+	pte_write(pte, old & ~PTE_ACCESSED);
 	folio_clear(f, PG_referenced);
 	folio_get(f);
 	spin_unlock(&mm->page_table_lock);
@@ -149,10 +150,11 @@ static void make_cold(struct rcl *m, struct vma *vma, u64 vpn, struct list_head 
 static void read_swapped(struct rcl *m, struct vma *vma, u64 vpn)
 {
 	pte_t *pte = rcl_pte_fast(vma->mm, vpn);
+	pte_t old = pte ? pte_read(pte) : 0;
 	struct folio *f = NULL;
 
-	if (pte && pte_is_swap(*pte))
-		f = rcl_read_swap_cache_async(m, pte_swap(*pte), GFP_HIGHUSER_MOVABLE);
+	if (pte_is_swap(old))
+		f = rcl_read_swap_cache_async(m, pte_swap(old), GFP_HIGHUSER_MOVABLE);
 	if (f)
 		folio_put(m, f);
 }

@@ -135,11 +135,11 @@ static void tell_pages(struct rcl *m, struct vma *vma, bool lock)
 		pte = rcl_pte_fast(mm, vpn);
 		if (!pte) {
 			vpn |= PTRS_PER_TABLE - 1;
-		} else if (pte_present(*pte) && !(*pte & PTE_ZERO)) {
+		} else if (pte_present(pte_read(pte)) && !(pte_read(pte) & PTE_ZERO)) {
 			if (lock)
-				rcl_mlock_folio(m, pfn_folio(m, pte_pfn(*pte)));
+				rcl_mlock_folio(m, pfn_folio(m, pte_pfn(pte_read(pte))));
 			else
-				rcl_munlock_folio(m, pfn_folio(m, pte_pfn(*pte)));
+				rcl_munlock_folio(m, pfn_folio(m, pte_pfn(pte_read(pte))));
 		}
 		spin_unlock(&mm->page_table_lock);
 	}

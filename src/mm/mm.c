@@ -411,7 +411,7 @@ static int split_vma(struct mm *mm, struct vma *vma, u64 vpn)
 	if (err)
 		free(upper);
 	else
-		vma->end = vpn;
+		__atomic_store_n(&vma->end, vpn, __ATOMIC_RELAXED);
 	return err;
 }
 
@@ -563,8 +563,8 @@ static int move_pages(struct rcl *m, struct mm *mm, u64 from, u64 to, u64 nr)
 		spin_lock(&mm->page_table_lock);
 		src = rcl_pte_lookup(mm, from + i);
 		dst = rcl_pte_lookup(mm, to + i);
-		*dst = *src;
-		*src = 0;
+		pte_write(dst, pte_read(src));
+		pte_write(src, 0);
 		spin_unlock(&mm->page_table_lock);
 	}
 	return 0;
@@ -587,7 +587,7 @@ static int mremap_locked(struct rcl *m, struct mm *mm, u64 old, u64 old_pages, u
 	if (new == old) {
 		err = unmap_locked(m, mm, old + old_pages, new + new_pages);
 		if (!err)
-			vma->end = new + new_pages;
+			__atomic_store_n(&vma->end, new + new_pages, __ATOMIC_RELAXED);
 		return err;
 	}
 	err = unmap_locked(m, mm, new, new + new_pages);
@@ -635,15 +635,18 @@ int rcl_mremap(struct rcl *m, struct mm *mm, u64 old, u64 old_pages, u64 new, u6
 /* The child gets the parent's entry; from now on neither may write without copying. */
 static void copy_entry(struct rcl *m, struct vma *vma, pte_t *src, pte_t *dst)
 {
-	if (pte_is_swap(*src)) {
-		*src &= ~PTE_SWAP_EXCLUSIVE;
-		rcl_swap_duplicate(m, pte_swap(*src));
+	pte_t old = pte_read(src);
+
+	if (pte_is_swap(old)) {
+		old &= ~PTE_SWAP_EXCLUSIVE;
+		pte_write(src, old);
+		rcl_swap_duplicate(m, pte_swap(old));
 		shared_add(&vma->mm->swap_ents, 1, m->threaded);
-		*dst = *src;
+		pte_write(dst, old);
 		return;
 	}
-	if (!(*src & PTE_ZERO)) {
-		struct folio *f = pfn_folio(m, pte_pfn(*src));
+	if (!(old & PTE_ZERO)) {
+		struct folio *f = pfn_folio(m, pte_pfn(old));
 
 		/* A file's page can be had from the file again. */
 		if (!folio_is_anon(f))
@@ -651,9 +654,10 @@ static void copy_entry(struct rcl *m, struct vma *vma, pte_t *src, pte_t *dst)
 		folio_get(f);
 		folio_clear(f, PG_exclusive);
 		rcl_folio_add_anon_rmap(m, f, vma, 0);
-		*src &= ~PTE_WRITE;
+		old &= ~PTE_WRITE;
+		pte_write(src, old);
 	}
-	*dst = *src & ~PTE_ACCESSED;
+	pte_write(dst, old & ~PTE_ACCESSED);
 }
 
 static int copy_pages(struct rcl *m, struct mm *parent, struct vma *vma)
@@ -725,7 +729,7 @@ int rcl_vma_set_flags(struct mm *mm, u64 start, u64 end, u32 set, u32 clear)
 
 		if (vma->start > covered)
 			return -ENOMEM;
-		vma->flags = (vma->flags & ~clear) | set;
+		__atomic_store_n(&vma->flags, (vma->flags & ~clear) | set, __ATOMIC_RELAXED);
 		covered = vma->end;
 	}
 	return covered < end ? -ENOMEM : 0;

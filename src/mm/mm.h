@@ -30,6 +30,16 @@ typedef u64 pte_t;
 #define PTE_SWAP_EXCLUSIVE PTE_WRITE
 #define PTE_PFN_SHIFT	   12
 
+/* Entries change under page_table_lock, but are also looked at without it: a hint, or a second look
+ * follows. */
+static inline pte_t pte_read(const pte_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+static inline void pte_write(pte_t *p, pte_t v)
+{
+	__atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
 static inline bool pte_present(pte_t p)
 {
 	return p & PTE_PRESENT;
@@ -168,8 +178,12 @@ static inline int rcl_touch(struct rcl *m, struct mm *mm, u64 vpn, bool write)
 {
 	pte_t *p = rcl_pte_fast(mm, vpn);
 	u64 need = PTE_PRESENT | (write ? PTE_WRITE : 0);
-	if (likely(p && (*p & need) == need)) {
-		*p |= PTE_ACCESSED | (write ? PTE_DIRTY : 0);
+	pte_t old = p ? pte_read(p) : 0;
+
+	if (likely((old & need) == need)) {
+		/* (With real threads reclaim may change the entry just now: there, take the fault.)
+		 */
+		pte_write(p, old | PTE_ACCESSED | (write ? PTE_DIRTY : 0));
 		return 0;
 	}
 	return rcl_handle_fault(m, mm, vpn, write, false);

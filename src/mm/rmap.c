@@ -25,6 +25,17 @@
 #include "mm/mm.h"
 #include "mm/writeback.h"
 
+/* A vma may be cut, grown or advised about while we look; its lower part keeps its start. */
+static u64 vma_end(const struct vma *vma)
+{
+	return __atomic_load_n(&vma->end, __ATOMIC_RELAXED);
+}
+
+static u32 vma_flags(const struct vma *vma)
+{
+	return __atomic_load_n(&vma->flags, __ATOMIC_RELAXED);
+}
+
 /* Visits one mapping; false ends the walk. page_table_lock held. NULL: just fetch the first. */
 typedef bool visit_fn(struct rcl *m, struct folio *f, struct vma *vma, pte_t *pte, void *arg);
 
@@ -33,9 +44,9 @@ static bool visit_vma(struct rcl *m, struct folio *f, struct vma *vma, visit_fn 
 	struct mm *mm = vma->mm;
 	u64 vpn = vma->start + f->index - vma->pgoff;
 	bool go_on = true;
-	pte_t *pte;
+	pte_t *pte, old;
 
-	if (f->index < vma->pgoff || vpn >= vma->end)
+	if (f->index < vma->pgoff || vpn >= vma_end(vma))
 		return true;
 	if (!visit) {
 		spin_lock(&mm->page_table_lock);
@@ -46,7 +57,8 @@ static bool visit_vma(struct rcl *m, struct folio *f, struct vma *vma, visit_fn 
 	rcl_work(m, WORK_RMAP);
 	spin_lock(&mm->page_table_lock);
 	pte = rcl_pte_fast(mm, vpn);
-	if (pte && pte_present(*pte) && !(*pte & PTE_ZERO) && pte_pfn(*pte) == folio_pfn(m, f))
+	old = pte ? pte_read(pte) : 0;
+	if (pte_present(old) && !(old & PTE_ZERO) && pte_pfn(old) == folio_pfn(m, f))
 		go_on = visit(m, f, vma, pte, arg);
 	spin_unlock(&mm->page_table_lock);
 	return go_on;
@@ -110,7 +122,7 @@ void rcl_folio_add_file_rmap(struct rcl *m, struct folio *f, struct vma *vma)
 	if (mapcount_add(f, 1) == 1)
 		rcl_mod_folio_state(m, f, NR_FILE_MAPPED, 1);
 	shared_add(&vma->mm->file_rss, 1, m->threaded);
-	if (unlikely(vma->flags & VM_LOCKED))
+	if (unlikely(vma_flags(vma) & VM_LOCKED))
 		rcl_mlock_folio(m, f);
 }
 
@@ -122,7 +134,7 @@ void rcl_folio_remove_rmap(struct rcl *m, struct folio *f, struct vma *vma)
 	if (mapcount_add(f, -1) == 0)
 		rcl_mod_folio_state(m, f, anon ? NR_ANON_MAPPED : NR_FILE_MAPPED, -1);
 	shared_add(anon ? &vma->mm->anon_rss : &vma->mm->file_rss, -1, m->threaded);
-	if (unlikely(vma->flags & VM_LOCKED))
+	if (unlikely(vma_flags(vma) & VM_LOCKED))
 		rcl_munlock_folio(m, f);
 }
 
@@ -143,15 +155,15 @@ static bool visit_referenced(struct rcl *m, struct folio *f, struct vma *vma, pt
 	(void)f;
 	if (r->target && !rcl_memcg_is_below(memcg, r->target))
 		return true;
-	if (vma->flags & VM_LOCKED) {
+	if (vma_flags(vma) & VM_LOCKED) {
 		r->vm_flags |= VM_LOCKED;
 		return false;
 	}
-	if (*pte & PTE_ACCESSED) {
-		*pte &= ~PTE_ACCESSED;
-		if (!(vma->flags & VM_SEQ_READ)) {
+	if (pte_read(pte) & PTE_ACCESSED) {
+		pte_write(pte, pte_read(pte) & ~PTE_ACCESSED);
+		if (!(vma_flags(vma) & VM_SEQ_READ)) {
 			r->count++;
-			r->vm_flags |= vma->flags;
+			r->vm_flags |= vma_flags(vma);
 		}
 	}
 	return --r->mappings_left > 0;
@@ -188,32 +200,33 @@ int rcl_folio_referenced(struct rcl *m, struct folio *f, bool is_locked, struct 
 static bool visit_unmap(struct rcl *m, struct folio *f, struct vma *vma, pte_t *pte, void *arg)
 {
 	struct mm *mm = vma->mm;
-	pte_t old = *pte;
+	pte_t old = pte_read(pte);
 	bool *locked = arg;
 
-	if (vma->flags & VM_LOCKED) {
+	if (vma_flags(vma) & VM_LOCKED) {
 		*locked = true;
 		return false;
 	}
 	if (old & PTE_DIRTY)
 		rcl_folio_mark_dirty(m, f);
 	if (!folio_is_anon(f)) {
-		*pte = 0;
+		pte_write(pte, 0);
 	} else if (folio_test(f, PG_swapbacked)) {
 		if (!folio_test(f, PG_swapcache))
 			return false;
 		rcl_swap_duplicate(m, f->private_);
 		shared_add(&mm->swap_ents, 1, m->threaded);
 		/* From here on the entry remembers it: the folio may come back to somebody else. */
-		*pte = pte_make_swap(f->private_) |
-		       (folio_test_clear(f, PG_exclusive) ? PTE_SWAP_EXCLUSIVE : 0);
+		pte_write(pte,
+			  pte_make_swap(f->private_) |
+				  (folio_test_clear(f, PG_exclusive) ? PTE_SWAP_EXCLUSIVE : 0));
 	} else {
 		/* Lazyfree: may vanish if nobody else holds it and it was not written since. */
 		if (folio_ref_count(f) != 1 + f->mapcount || folio_test(f, PG_dirty)) {
 			folio_set(f, PG_swapbacked);
 			return false;
 		}
-		*pte = 0;
+		pte_write(pte, 0);
 	}
 	rcl_folio_remove_rmap(m, f, vma);
 	folio_ref_add(f, -1);
@@ -238,8 +251,8 @@ static bool visit_mkclean(struct rcl *m, struct folio *f, struct vma *vma, pte_t
 
 	(void)m;
 	(void)f;
-	if (vma->flags & VM_SHARED && *pte & (PTE_DIRTY | PTE_WRITE)) {
-		*pte &= ~(PTE_DIRTY | PTE_WRITE);
+	if (vma_flags(vma) & VM_SHARED && pte_read(pte) & (PTE_DIRTY | PTE_WRITE)) {
+		pte_write(pte, pte_read(pte) & ~(PTE_DIRTY | PTE_WRITE));
 		(*cleaned)++;
 	}
 	return true;
