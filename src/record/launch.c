@@ -35,6 +35,7 @@ struct launch {
 	struct rcl_program runs; /* what the emulator runs for it */
 	char program[PATH_MAX], qemu[PATH_MAX], plugin[PATH_MAX], out[PATH_MAX];
 	char control_path[64];
+	int control_fd;
 	struct rcl_control *control;
 };
 
@@ -175,24 +176,20 @@ static int create_trace(struct launch *l, const struct rcl_record_result *res,
 	return 0;
 }
 
+/* A file without a name: whatever happens, it goes with the last of those who have it. */
 static int create_control(struct launch *l, struct rcl_error *err)
 {
-	const char *dirs[] = {"/dev/shm", "/tmp"};
-	int fd = -1;
-
-	for (size_t i = 0; i < 2 && fd < 0; i++) {
-		snprintf(l->control_path, sizeof(l->control_path), "%s/reclaim-record-XXXXXX",
-			 dirs[i]);
-		fd = mkstemp(l->control_path);
-	}
-	if (fd >= 0 && !ftruncate(fd, sizeof(*l->control)))
-		l->control =
-			mmap(NULL, sizeof(*l->control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (fd < 0 || !l->control || l->control == MAP_FAILED) {
+	l->control_fd = memfd_create("reclaim-record", MFD_CLOEXEC);
+	if (l->control_fd >= 0 && !ftruncate(l->control_fd, sizeof(*l->control)))
+		l->control = mmap(NULL, sizeof(*l->control), PROT_READ | PROT_WRITE, MAP_SHARED,
+				  l->control_fd, 0);
+	if (!l->control || l->control == MAP_FAILED) {
 		l->control = NULL;
-		return rcl_error_set(err, -errno, "%s: %s", l->control_path, strerror(errno));
+		return rcl_error_set(err, -errno, "memory to share with the program: %s",
+				     strerror(errno));
 	}
-	close(fd);
+	snprintf(l->control_path, sizeof(l->control_path), "/proc/%d/fd/%d", getpid(),
+		 l->control_fd);
 	l->control->magic = RCL_CONTROL_MAGIC;
 	l->control->next_task = 1;
 	l->control->next_region = RCL_NATIVE_FIRST_FILE;
@@ -354,6 +351,7 @@ int rcl_record(const struct rcl_record_request *req, struct rcl_record_result *r
 	if (!l)
 		return rcl_error_set(err, -ENOMEM, "out of memory");
 	l->req = req;
+	l->control_fd = -1;
 	rc = find_program(l, err);
 	if (!rc)
 		rc = find_qemu(l, err);
@@ -369,8 +367,9 @@ int rcl_record(const struct rcl_record_request *req, struct rcl_record_result *r
 		rc = run(l, res, err);
 	if (l->control) {
 		munmap(l->control, sizeof(*l->control));
-		unlink(l->control_path);
 	}
+	if (l->control_fd >= 0)
+		close(l->control_fd);
 	free(l);
 	return rc;
 }

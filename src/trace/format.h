@@ -41,12 +41,13 @@ struct rcl_format {
 	 * end. On failure *n still counts the good ones. */
 	int (*next)(struct rcl_trace *t, uint64_t *out, size_t max, size_t *n);
 
-	/* Formats that are more than one stream of accesses: make the image. NULL for the others. */
+	/* Formats that are more than one stream of accesses: make the image. NULL for the others.
+	 */
 	int (*load)(struct rcl_trace *t, bool keep, struct rcl_trace_image **out);
 };
 
-extern const struct rcl_format rcl_format_native, rcl_format_tracegen, rcl_format_oracle_general, rcl_format_vscsi,
-	rcl_format_csv, rcl_format_address, rcl_format_lackey, rcl_format_blocks;
+extern const struct rcl_format rcl_format_native, rcl_format_tracegen, rcl_format_oracle_general,
+	rcl_format_vscsi, rcl_format_csv, rcl_format_address, rcl_format_lackey, rcl_format_blocks;
 
 /* What is left of a request that did not fit into one word, or into the caller's buffer. */
 struct rcl_request {
