@@ -365,9 +365,8 @@ int rcl_record(const struct rcl_record_request *req, struct rcl_record_result *r
 		rc = create_trace(l, res, err);
 	if (!rc)
 		rc = run(l, res, err);
-	if (l->control) {
+	if (l->control)
 		munmap(l->control, sizeof(*l->control));
-	}
 	if (l->control_fd >= 0)
 		close(l->control_fd);
 	free(l);
