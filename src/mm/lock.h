@@ -50,6 +50,19 @@ static inline void spin_lock(struct spinlock *l)
 	else
 		rcl_spin_lock_slow(l);
 }
+/* For a lock that is outside of one already held. */
+static inline bool spin_trylock(struct spinlock *l)
+{
+	u32 v = __atomic_load_n(&l->word, __ATOMIC_RELAXED);
+
+	if (v & SPIN_HELD)
+		return false;
+	if (likely(!v)) {
+		l->word = SPIN_HELD;
+		return true;
+	}
+	return !(__atomic_fetch_or(&l->word, SPIN_HELD, __ATOMIC_ACQUIRE) & SPIN_HELD);
+}
 static inline void spin_unlock(struct spinlock *l)
 {
 	if (likely(__atomic_load_n(&l->word, __ATOMIC_RELAXED) == SPIN_HELD))

@@ -140,6 +140,16 @@ void rcl_lruvec_del_folio(struct lruvec *lv, struct folio *f)
 	rcl_update_lru_size(lv, lru, folio_zone_idx(f), -1);
 }
 
+void rcl_lruvec_rescue_folio(struct rcl *m, struct lruvec *lv, struct folio *f)
+{
+	if (!folio_test(f, PG_unevictable) || !rcl_folio_evictable(f))
+		return;
+	rcl_lruvec_del_folio(lv, f);
+	folio_clear(f, PG_unevictable);
+	rcl_lruvec_add_folio(lv, f);
+	count_vm_event(m, UNEVICTABLE_PGRESCUED);
+}
+
 /* ---- what each batch does to a folio; lru_lock held -------------------------------------- */
 
 typedef void move_fn(struct rcl *m, struct lruvec *lv, struct folio *f);
@@ -253,6 +263,10 @@ static void move_batch(struct rcl *m, struct folio_batch *b, move_fn *move)
 			locked = lv;
 		}
 		move(m, lv, f);
+		/* It may have been let go while we had it, and the one who did could not move it.
+		 */
+		if (unlikely(folio_test(f, PG_unevictable)))
+			rcl_lruvec_rescue_folio(m, lv, f);
 		folio_set(f, PG_lru);
 	}
 	if (locked)

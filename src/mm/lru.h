@@ -92,6 +92,8 @@ struct lruvec *rcl_parent_lruvec(struct rcl *m, struct lruvec *lv);
 void rcl_lruvec_add_folio(struct lruvec *lv, struct folio *f);
 void rcl_lruvec_add_folio_tail(struct lruvec *lv, struct folio *f);
 void rcl_lruvec_del_folio(struct lruvec *lv, struct folio *f);
+/* Take a folio that need not stay there off the unevictable list. Else nothing. */
+void rcl_lruvec_rescue_folio(struct rcl *m, struct lruvec *lv, struct folio *f);
 void rcl_update_lru_size(struct lruvec *lv, int lru, u32 zone, s64 nr);
 
 /*

@@ -14,6 +14,9 @@
  * isolated then, is only marked, and the walk does the counting: no mapping counts twice.
  *
  * Locking: flags are atomic; list moves and mlock_count under lru_lock, with PG_lru as the token.
+ * PG_mlocked is cleared under lru_lock even if somebody else has the token: whoever has, looks at
+ * the folio under that lock before it is on a list again, and so no evictable folio is left behind
+ * on the unevictable list.
  */
 #include "mm/machine.h"
 #include "mm/mm.h"
@@ -96,29 +99,23 @@ static void clear_mlocked(struct rcl *m, struct folio *f, bool isolated)
 
 void rcl_munlock_folio(struct rcl *m, struct folio *f)
 {
-	struct lruvec *lv;
+	struct lruvec *lv = rcl_folio_lruvec(m, f);
+	bool isolated;
 
-	if (!folio_test_clear(f, PG_lru)) {
-		clear_mlocked(m, f, false);
-		return;
-	}
-	lv = rcl_folio_lruvec(m, f);
 	spin_lock(&lv->lru_lock);
-	if (folio_test(f, PG_unevictable)) {
+	isolated = folio_test_clear(f, PG_lru);
+	if (isolated && folio_test(f, PG_unevictable)) {
 		if (f->mlock_count)
 			f->mlock_count--;
 		if (f->mlock_count)
 			goto out;
 	}
-	clear_mlocked(m, f, true);
-	if (folio_test(f, PG_unevictable) && rcl_folio_evictable(f)) {
-		rcl_lruvec_del_folio(lv, f);
-		folio_clear(f, PG_unevictable);
-		rcl_lruvec_add_folio(lv, f);
-		count_vm_event(m, UNEVICTABLE_PGRESCUED);
-	}
+	clear_mlocked(m, f, isolated);
+	if (isolated)
+		rcl_lruvec_rescue_folio(m, lv, f);
 out:
-	folio_set(f, PG_lru);
+	if (isolated)
+		folio_set(f, PG_lru);
 	spin_unlock(&lv->lru_lock);
 }
 

@@ -26,7 +26,8 @@
  * (group, node), and a shrinker frees the oldest when there are more of them than can still matter
  * (an eighth of a slot's worth per page of the group).
  *
- * Locking: clocks are atomic; the shadow lists have lruvec->shadow_lock inside mapping->lock.
+ * Locking: clocks are atomic; the shadow lists have lruvec->shadow_lock inside mapping->lock; their
+ * lengths are read without.
  */
 #include "mm/workingset.h"
 
@@ -139,10 +140,11 @@ void rcl_workingset_update_node(struct rcl *m, struct mapping *mapping, struct r
 	spin_lock(&lv->shadow_lock);
 	if (only_shadows) {
 		list_add_tail(&node->private_list, &lv->shadow_nodes);
-		first = !lv->nr_shadow_nodes++;
+		first = !lv->nr_shadow_nodes;
+		__atomic_store_n(&lv->nr_shadow_nodes, lv->nr_shadow_nodes + 1, __ATOMIC_RELAXED);
 	} else {
 		list_del_init(&node->private_list);
-		lv->nr_shadow_nodes--;
+		__atomic_store_n(&lv->nr_shadow_nodes, lv->nr_shadow_nodes - 1, __ATOMIC_RELAXED);
 	}
 	spin_unlock(&lv->shadow_lock);
 	if (first)
@@ -155,7 +157,8 @@ static unsigned long count_shadow_nodes(struct shrinker *s, struct shrink_contro
 {
 	struct rcl *m = sc->m;
 	struct lruvec *lv = rcl_memcg_lruvec(m, sc->memcg, m->nodes + sc->nid);
-	u64 nodes = lv->nr_shadow_nodes, pages = 0, max_nodes;
+	u64 nodes = __atomic_load_n(&lv->nr_shadow_nodes, __ATOMIC_RELAXED);
+	u64 pages = 0, max_nodes;
 
 	(void)s;
 	if (!nodes)
@@ -175,32 +178,48 @@ static unsigned long count_shadow_nodes(struct shrinker *s, struct shrink_contro
 	return nodes <= max_nodes ? 0 : nodes - max_nodes;
 }
 
+/*
+ * The oldest node, with its tree locked. The tree's lock is outside of the list's, and only the
+ * list keeps the tree from going away: so it is only tried, and a node whose tree is busy goes to
+ * the end.
+ */
+static struct radix_node *lock_oldest(struct lruvec *lv, bool *empty)
+{
+	struct radix_node *node = NULL;
+
+	spin_lock(&lv->shadow_lock);
+	*empty = list_empty(&lv->shadow_nodes);
+	if (!*empty) {
+		node = list_first_entry(&lv->shadow_nodes, struct radix_node, private_list);
+		if (!spin_trylock(&node->mapping->lock)) {
+			list_move_tail(&node->private_list, &lv->shadow_nodes);
+			node = NULL;
+		}
+	}
+	spin_unlock(&lv->shadow_lock);
+	return node;
+}
+
 static unsigned long scan_shadow_nodes(struct shrinker *s, struct shrink_control *sc)
 {
 	struct rcl *m = sc->m;
 	struct lruvec *lv = rcl_memcg_lruvec(m, sc->memcg, m->nodes + sc->nid);
-	unsigned long freed = 0, left = sc->nr_to_scan;
+	unsigned long freed = 0;
+	bool empty = false;
 
 	(void)s;
-	while (left--) {
-		struct radix_node *node = NULL;
-		struct mapping *mapping;
+	for (unsigned long left = sc->nr_to_scan; left && !empty; left--) {
+		struct radix_node *node = lock_oldest(lv, &empty);
 
-		spin_lock(&lv->shadow_lock);
-		if (!list_empty(&lv->shadow_nodes))
-			node = list_first_entry(&lv->shadow_nodes, struct radix_node, private_list);
-		spin_unlock(&lv->shadow_lock);
-		if (!node)
-			break;
-		/* The list lock is inner: take the tree's lock first, then look again. */
-		mapping = node->mapping;
-		spin_lock(&mapping->lock);
-		if (node->mapping == mapping && !list_empty(&node->private_list)) {
+		if (node) {
+			/* It cannot leave its tree, nor the list, while the tree is locked. */
+			struct mapping *mapping = node->mapping;
+
 			rcl_radix_delete_node(m, node);
+			spin_unlock(&mapping->lock);
 			rcl_mod_lruvec_state(lv, WORKINGSET_NODERECLAIM, 1);
 			freed++;
 		}
-		spin_unlock(&mapping->lock);
 		rcl_poll(m);
 	}
 	return freed;

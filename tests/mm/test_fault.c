@@ -551,6 +551,24 @@ static void without_memory(void **state)
 	assert_int_equal(touch(c, 50, true), 0);
 }
 
+/* Killed while it waited for memory, and still none: the kill is what the caller hears of. */
+static void killed_for_want_of_memory(void **state)
+{
+	struct core *c = *state;
+
+	map_anon(c, 0, 10);
+	touch_all(c, 0, 1, true);
+	assert_int_equal(rcl_memcg_charge_kmem(c->m, c->group, GFP_KERNEL, 100), 0);
+	rcl_drain_stock(c->m, &c->m->cpus[0].stock);
+	c->group->max = 90;
+	assert_int_equal(touch(c, 1, true), -EINTR);
+	assert_true(c->w->task.flags & PF_KILLED);
+	assert_int_equal(c->mm->lock, 0);
+	c->w->task.flags = 0;
+	c->group->max = MEMCG_MAX;
+	rcl_memcg_uncharge_kmem(c->m, c->group, 100);
+}
+
 int main(void)
 {
 #define T(f)  cmocka_unit_test_setup_teardown(f, setup, core_teardown)
@@ -584,6 +602,7 @@ int main(void)
 		T(access_is_checked),
 		T(the_dead_get_nothing),
 		T(without_memory),
+		T(killed_for_want_of_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

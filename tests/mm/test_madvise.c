@@ -230,6 +230,26 @@ static void pageout_frees_clean_file_pages(void **state)
 	assert_true(folio_test(cached(c, 3), PG_dirty)); /* the flusher's work */
 }
 
+static void pageout_leaves_what_is_held_but_cold(void **state)
+{
+	struct core *c = *state;
+	struct folio *f;
+
+	map_file(c, 0, 2, 0, VM_READ);
+	touch_all(c, 0, 2, false);
+	rcl_lru_add_drain(c->m);
+	f = cached(c, 0);
+	rcl_folio_activate(c->m, f);
+	rcl_lru_add_drain(c->m);
+	folio_get(f);
+	advise_ok(c, 0, 2, RCL_MADV_PAGEOUT);
+	rcl_lru_add_drain(c->m);
+	assert_int_equal(c->mapping->nr_pages, 1);
+	assert_true(folio_test(f, PG_lru));
+	assert_false(folio_test(f, PG_active));
+	folio_put(c->m, f);
+}
+
 static struct core *watched;
 static u64 most_isolated;
 static void watch_isolated(struct platform *p)
@@ -359,6 +379,7 @@ int main(void)
 		T(cold_leaves_shared_and_unlisted_pages_alone),
 		TS(pageout_writes_now_and_in_order),
 		T(pageout_frees_clean_file_pages),
+		T(pageout_leaves_what_is_held_but_cold),
 		T(pageout_is_done_a_table_at_a_time),
 		TS(willneed_reads_swapped_pages),
 		T(willneed_reads_the_file),

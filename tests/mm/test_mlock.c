@@ -259,6 +259,24 @@ static void munlocking_off_the_list(void **state)
 	folio_put(c->m, g);
 }
 
+/* Let go while a batch had the token: the batch finds it and takes it off the list. */
+static void a_stranded_folio_is_rescued_by_who_had_it(void **state)
+{
+	struct core *c = *state;
+	struct folio *f = listed_folio(c, 0);
+
+	rcl_folio_activate(c->m, f);
+	rcl_mlock_folio(c->m, f);
+	assert_true(is_locked(f));
+	folio_clear(f, PG_mlocked);
+	mod_zone_state(&c->m->nodes[0].zones[ZONE_DMA32], NR_MLOCK, -1);
+	rcl_lru_add_drain(c->m);
+	assert_false(folio_test(f, PG_unevictable));
+	assert_int_equal(list_size(c, LRU_INACTIVE_FILE), 1);
+	assert_int_equal(events_of(c, UNEVICTABLE_PGRESCUED), 1);
+	folio_put(c->m, f);
+}
+
 static void more_lockers_than_can_be_counted(void **state)
 {
 	struct core *c = *state;
@@ -303,6 +321,7 @@ int main(void)
 		TS(swapped_pages_come_back_locked),
 		T(a_folio_off_its_list_is_only_marked),
 		T(munlocking_off_the_list),
+		T(a_stranded_folio_is_rescued_by_who_had_it),
 		T(more_lockers_than_can_be_counted),
 		T(a_folio_may_die_locked),
 	};

@@ -617,9 +617,11 @@ static void a_file_that_goes_away_gets_no_shadow(void **state)
 {
 	struct core *c = *state;
 	struct folio *f = file_page(c, 7);
+	s64 age = c->lv->nonresident_age;
 
 	c->mapping->flags |= MAPPING_EXITING;
 	assert_true(shrink(c, f).freed);
+	assert_int_equal(c->lv->nonresident_age, age); /* nor does it count as an eviction */
 	assert_null(rcl_radix_load(c->mapping, 7));
 	c->mapping->flags &= ~(u32)MAPPING_EXITING;
 }

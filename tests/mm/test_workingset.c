@@ -343,6 +343,14 @@ static void the_shrinker_frees_the_oldest_nodes(void **state)
 	assert_int_equal(s->count_objects(s, &sc), 0); /* not empty: nothing to spare */
 	stop_pretending(c);
 
+	/* A tree that somebody works on is left for later. */
+	spin_lock(&c->mapping->lock);
+	sc.nr_to_scan = 3;
+	assert_int_equal(s->scan_objects(s, &sc), 0);
+	spin_unlock(&c->mapping->lock);
+	for (u64 i = 0; i < NODES - 3; i++) /* those three are the last now: turn the list on */
+		list_move_tail(c->lv->shadow_nodes.next, &c->lv->shadow_nodes);
+
 	sc.nr_to_scan = 5;
 	assert_int_equal(s->scan_objects(s, &sc), 5);
 	assert_int_equal(count(c, WORKINGSET_NODERECLAIM), 5);
