@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reclaim: one memory budget for a process's anonymous memory and file cache, kept by Linux's own
+ * reclaim algorithm, in user space, on real memory, real files and real swap.
+ *
+ * A machine is a budget: so many bytes of page memory, and what decides which pages stay in it. An
+ * area is an array of 4 KiB pages, larger than the budget if need be: anonymous (its cold pages go
+ * to the machine's swap file) or of a file (its cold pages are written back and dropped). To use a
+ * page, pin it; a pinned page stays where it is until it is unpinned.
+ *
+ *	struct rcl_options opt = RCL_OPTIONS_INIT;
+ *	struct rcl_machine *machine;
+ *	struct rcl_area *area;
+ *	struct rcl_pin pin;
+ *
+ *	opt.budget = 256 << 20;
+ *	opt.swap_size = 4ull << 30;
+ *	err = rcl_open(&opt, &machine);
+ *	err = rcl_area_anon(machine, NULL, 1000000, 0, &area);
+ *	err = rcl_pin(area, 4711, RCL_WRITE, &pin);
+ *	memcpy(pin.addr, data, RCL_PAGE_SIZE);
+ *	rcl_unpin(&pin);
+ *
+ * UNITS. Places and lengths in areas are pages of 4096 bytes, counted from 0. Budgets, limits, swap
+ * and file sizes are bytes.
+ *
+ * ERRORS. Functions that can fail return 0 or a negative errno; rcl_strerror() says what it means
+ * here. Whatever was not returned as an error was done. No call leaves something half done unless
+ * its comment says so.
+ *
+ *	-ENOMEM		the budget or the group's limit is full and nothing in it can go (swap full
+ *			or none, everything pinned); or the system gave no memory for metadata
+ *	-EIO		a page could not be read or written, or its checksum in swap did not match
+ *	-ENOSPC, ...	what the system said when writing: reported by the next rcl_area_sync()
+ *	-ERANGE		pages beyond the end of the area
+ *	-EACCES		writing to an area opened for reading
+ *	-EAGAIN		RCL_TRY: it would have had to wait
+ *	-EBUSY		pages are pinned, areas open, or a file or swap file is in use by another
+ *	-EINVAL		an argument makes no sense
+ *	-ECHILD		the calling process is a fork of the one that opened the machine
+ *
+ * THREADS. All functions may be called by any thread at any time, except that closing something
+ * must be the last call on it. Threads need not be registered. Two threads may pin the same page,
+ * also both for writing: keeping them apart is up to them, as with any memory. No function may be
+ * called from a signal handler.
+ *
+ * FORK. The machine belongs to the process that opened it. In a child its memory is not there:
+ * calls return -ECHILD, addresses of pinned pages fault. A child may exec, or exit.
+ *
+ * OWNERSHIP. What a create function returns is the caller's, who closes it. Areas and groups are
+ * closed before their machine. Strings and structs passed in are copied.
+ *
+ * The algorithm is that of Linux 6.1 (Documentation/admin-guide/mm, Documentation/admin-guide/
+ * cgroup-v2); docs/6.1-differences.md lists where this one differs.
+ */
+#ifndef RECLAIM_RECLAIM_H
+#define RECLAIM_RECLAIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RCL_VERSION_MAJOR 0
+#define RCL_VERSION_MINOR 1
+#define RCL_VERSION_PATCH 0
+
+/* What the shared library exports. */
+#define RCL_API __attribute__((visibility("default")))
+/* The result must be looked at. */
+#define RCL_MUST_CHECK __attribute__((warn_unused_result))
+
+#define RCL_PAGE_SIZE  4096u
+#define RCL_UNLIMITED  UINT64_MAX
+#define RCL_MIN_BUDGET (1ull << 20) /* 1 MiB */
+#define RCL_MAX_AREA   (1ull << 32) /* pages: 16 TiB */
+#define RCL_MAX_PINS   32767u	    /* of one page at a time; one more returns -EBUSY */
+
+struct rcl_machine; /* a budget and everything in it */
+struct rcl_group;   /* a memory cgroup: a share of the budget with a limit of its own */
+struct rcl_area;    /* an array of pages */
+
+/* ---- Machines ------------------------------------------------------------------------------ */
+
+enum rcl_open_flag {
+	RCL_OPEN_NO_URING = 1,	       /* do I/O with threads even where io_uring is allowed */
+	RCL_OPEN_PREALLOCATE_SWAP = 2, /* take the disk space at once instead of as needed */
+	RCL_OPEN_PUNCH_SWAP = 4,   /* give disk space of freed swap slots back as they are freed */
+	RCL_OPEN_STATS = 8,	   /* keep a statistics page that `reclaim top` can attach to */
+	RCL_OPEN_PREALLOCATE = 16, /* take the whole budget from the system at once */
+};
+
+/*
+ * What to open. Start from RCL_OPTIONS_INIT, so that fields that a later version adds have their
+ * defaults.
+ */
+struct rcl_options {
+	size_t size; /* of this struct, as the program was compiled */
+	/*
+	 * Bytes of page memory, at least RCL_MIN_BUDGET; rounded down to pages. Metadata comes on
+	 * top: 2 to 2.5%. A little of the budget stays free (vm.min_free_kbytes and
+	 * vm.watermark_scale_factor), as it does on a Linux machine of this size.
+	 */
+	uint64_t budget;
+	/* Bytes of swap; 0 = none: then anonymous pages never leave memory. */
+	uint64_t swap_size;
+	/*
+	 * Where swap is. swap_path: this file (created with mode 0600 if it is not there, locked
+	 * against a second user, its content overwritten) or block device. NULL: an unnamed file in
+	 * swap_dir, which vanishes with the process. swap_dir NULL: $TMPDIR, or /var/tmp.
+	 */
+	const char *swap_path;
+	const char *swap_dir;
+	uint32_t flags;	   /* enum rcl_open_flag */
+	uint32_t io_depth; /* reads and writes under way at a time at most; 0 = 128 */
+	uint32_t nr_cpus;  /* sets of per-CPU lists; 0 = as many as the system has, 64 at most */
+	/* Name shown by `reclaim top` and in the metrics; NULL = the program's. */
+	const char *name;
+	/*
+	 * Serve the counters in Prometheus' text format over HTTP: "unix:/path/of/socket" (mode
+	 * 0600), or "127.0.0.1:PORT" or "[::1]:PORT". NULL = do not.
+	 */
+	const char *metrics;
+};
+#define RCL_OPTIONS_INIT                                                                           \
+	{                                                                                          \
+		sizeof(struct rcl_options), 0, 0, NULL, NULL, 0, 0, 0, NULL, NULL                  \
+	}
+
+/*
+ * Open a machine. Starts its threads (page reclaim, writeback, I/O completion). On failure *machine
+ * is NULL and *message, if message is not NULL, points to a text that names the option and the
+ * value at fault; the caller frees it with free().
+ */
+RCL_MUST_CHECK RCL_API int rcl_open(const struct rcl_options *options, struct rcl_machine **machine,
+				    char **message);
+/*
+ * Close it and end its threads. -EBUSY: it still has areas, groups or frames, and stays open. In a
+ * forked child: lets go of what the child has of it, and returns -ECHILD.
+ */
+RCL_API int rcl_close(struct rcl_machine *machine);
+
+/* What an error of this library means, in a few words; never NULL. */
+RCL_API const char *rcl_strerror(int error);
+/* "0.1.0": of the library at run time. */
+RCL_API const char *rcl_version(void);
+
+/* ---- Groups -------------------------------------------------------------------------------- */
+
+/*
+ * A memory cgroup below parent (NULL: directly below the machine). What areas of the group hold
+ * counts for it and for the groups above it. At most 65,000 groups.
+ */
+RCL_MUST_CHECK RCL_API int rcl_group_create(struct rcl_machine *machine, struct rcl_group *parent,
+					    const char *name, struct rcl_group **group);
+/* -EBUSY: it still has areas or groups. Pages of files that it brought in pass to its parent. */
+RCL_API int rcl_group_destroy(struct rcl_group *group);
+/*
+ * memory.max in bytes (rounded down to pages), or RCL_UNLIMITED, which it starts with. Reclaims
+ * down to the new limit before it returns; -EBUSY: that did not succeed (pinned pages, swap full),
+ * but the limit stands for whatever comes next.
+ */
+RCL_API int rcl_group_set_max(struct rcl_group *group, uint64_t bytes);
+/* Bytes charged to it and below; NULL: 0. */
+RCL_API uint64_t rcl_group_usage(const struct rcl_group *group);
+/* Give up to so many bytes of cold pages back now; returns how many went (memory.reclaim). */
+RCL_API uint64_t rcl_group_reclaim(struct rcl_group *group, uint64_t bytes);
+
+/* ---- Areas --------------------------------------------------------------------------------- */
+
+enum rcl_area_flag {
+	RCL_AREA_WRITE = 1,	 /* files: open for reading and writing (default: reading) */
+	RCL_AREA_CREATE = 2,	 /* files: create with mode 0600 when it is not there */
+	RCL_AREA_OPTIMISTIC = 4, /* rcl_peek() may be used; pins for writing cost a little more */
+	RCL_AREA_BUFFERED = 8,	 /* files: read and write through the kernel's cache too */
+};
+
+/*
+ * An anonymous area of so many pages, all zero. Takes no memory before its pages are pinned. group
+ * NULL: charged to the machine alone.
+ */
+RCL_MUST_CHECK RCL_API int rcl_area_anon(struct rcl_machine *machine, struct rcl_group *group,
+					 uint64_t pages, uint32_t flags, struct rcl_area **area);
+/*
+ * A file as an area: page N is bytes N * 4096 and on; the bytes after the end of the last page read
+ * as zero and are not written. The area is as long as the file. Opened with O_DIRECT where the
+ * filesystem has it. Two areas of one file show the same pages; changes that other programs make
+ * to the file meanwhile may or may not be seen. Errors of open(2) as they are. -EINVAL: neither a
+ * regular file nor a block device.
+ */
+RCL_MUST_CHECK RCL_API int rcl_area_file(struct rcl_machine *machine, struct rcl_group *group,
+					 const char *path, uint32_t flags, struct rcl_area **area);
+/*
+ * Close an area and give its pages back. -EBUSY: pages are pinned, and it stays open. Dirty pages
+ * of a file are written first; an error in doing so is returned, but the area is closed.
+ */
+RCL_API int rcl_area_close(struct rcl_area *area);
+RCL_API uint64_t rcl_area_pages(const struct rcl_area *area);
+/*
+ * Make an anonymous area larger. Pages that are pinned stay where they are. -EINVAL: it would
+ * become smaller, or is a file's; -ERANGE: more than RCL_MAX_AREA.
+ */
+RCL_API int rcl_area_grow(struct rcl_area *area, uint64_t pages);
+/* Size of a file in bytes; and set it. Truncating below a pinned page: -EBUSY, nothing changed. */
+RCL_API uint64_t rcl_area_file_size(const struct rcl_area *area);
+RCL_API int rcl_area_truncate(struct rcl_area *area, uint64_t bytes);
+/*
+ * Make pages zero and give their memory and swap (anonymous) or disk space (file) back. -EBUSY:
+ * pinned pages among them are left as they are, the others are gone.
+ */
+RCL_API int rcl_area_punch(struct rcl_area *area, uint64_t first, uint64_t nr);
+/*
+ * Write dirty pages of a file to the disk and wait until they are durable (fdatasync). Covers what
+ * was written under pins that had been unpinned before the call. 0 means that this and everything
+ * before it since the last sync is on the disk; an error is reported once, and pages whose writing
+ * failed are as lost as with fsync(2). nr 0: all pages from first on. Anonymous areas: 0.
+ */
+RCL_API int rcl_area_sync(struct rcl_area *area, uint64_t first, uint64_t nr);
+
+/* Each as the madvise() of the same name; NORMAL, RANDOM and SEQUENTIAL are for the whole area. */
+enum rcl_area_advice {
+	RCL_ADVISE_NORMAL,
+	RCL_ADVISE_RANDOM,     /* no read-ahead */
+	RCL_ADVISE_SEQUENTIAL, /* read far ahead; pages behind go first */
+	RCL_ADVISE_WILLNEED,   /* start reading: the same as rcl_prefetch() */
+	RCL_ADVISE_COLD,       /* first to go when memory is short */
+	RCL_ADVISE_PAGEOUT,    /* go now */
+};
+RCL_API int rcl_area_advise(struct rcl_area *area, uint64_t first, uint64_t nr,
+			    enum rcl_area_advice advice);
+
+/* ---- Pages --------------------------------------------------------------------------------- */
+
+enum rcl_pin_how {
+	RCL_READ = 1,
+	RCL_WRITE = 2, /* read and write; the page is dirty from now on */
+	/*
+	 * Write, and all of the page: what it held is not read from disk or swap. Until written it
+	 * holds zeros or what it held before.
+	 */
+	RCL_OVERWRITE = 4,
+	/* Only if it takes no waiting, for I/O or for memory; else -EAGAIN. Starts no I/O either.
+	 */
+	RCL_TRY = 8,
+	/*
+	 * When the budget is full of what cannot go: without these, -ENOMEM. RCL_WAIT: wait until
+	 * somebody unpins or frees. RCL_NOFAIL: exceed the group's limit (and wait if the machine
+	 * itself is full).
+	 */
+	RCL_WAIT = 16,
+	RCL_NOFAIL = 32,
+};
+
+/* A page in use. Only addr is the caller's business; the rest is how unpinning finds it. */
+struct rcl_pin {
+	void *addr; /* 4096 bytes, until unpinned; NULL: not pinned */
+	uint64_t *word;
+	struct rcl_area *area;
+	uint32_t page_low, how;
+};
+
+/*
+ * Bring a page to memory and keep it there until rcl_unpin(). A page already in memory costs one
+ * atomic instruction. How: one of RCL_READ, RCL_WRITE, RCL_OVERWRITE, plus flags. On failure
+ * pin->addr is NULL. Pins of one page count; every one is undone by itself.
+ */
+RCL_MUST_CHECK RCL_API int rcl_pin(struct rcl_area *area, uint64_t page, uint32_t how,
+				   struct rcl_pin *pin);
+/* Undo it. pin->addr is NULL afterwards; a pin that is not pinned is left alone. */
+RCL_API void rcl_unpin(struct rcl_pin *pin);
+/*
+ * Pin nr pages in a row, or any nr pages of areas of one machine (a batch). What is missing is read
+ * all at once. All or none: on failure no page is pinned. Needs room in the budget for all of them.
+ */
+RCL_MUST_CHECK RCL_API int rcl_pin_range(struct rcl_area *area, uint64_t first, size_t nr,
+					 uint32_t how, struct rcl_pin *pins);
+struct rcl_place {
+	struct rcl_area *area;
+	uint64_t page;
+};
+RCL_MUST_CHECK RCL_API int rcl_pin_batch(const struct rcl_place *places, size_t nr, uint32_t how,
+					 struct rcl_pin *pins);
+RCL_API void rcl_unpin_batch(struct rcl_pin *pins, size_t nr);
+/*
+ * Start reading pages that will be wanted soon, and do not wait. Only a hint: returns 0 whether or
+ * not there was room to read them; -ERANGE beyond the end.
+ */
+RCL_API int rcl_prefetch(struct rcl_area *area, uint64_t first, uint64_t nr);
+
+/*
+ * Optimistic reading, of areas opened with RCL_AREA_OPTIMISTIC: look at a page without pinning it,
+ * then ask whether what was seen is to be believed. Writes no memory that threads share, so any
+ * number of readers of one page do not slow each other down.
+ *
+ *	if (rcl_peek(area, page, &peek)) {
+ *		value = lookup(peek.addr);	// copes with any bytes: it may see anything
+ *		if (rcl_peek_ok(&peek))
+ *			return value;
+ *	}
+ *	... pin it instead
+ *
+ * False: not in memory, or pinned for writing by somebody. Between the two calls the page may be
+ * written to, or leave memory and its place hold something else: reading is safe, believing is not.
+ * The memory itself stays readable until the machine is closed.
+ */
+struct rcl_peek {
+	const void *addr;
+	const uint64_t *word, *version;
+	uint64_t word_seen, version_seen;
+};
+RCL_API bool rcl_peek(struct rcl_area *area, uint64_t page, struct rcl_peek *peek);
+RCL_API bool rcl_peek_ok(const struct rcl_peek *peek);
+
+/* ---- Frames -------------------------------------------------------------------------------- */
+
+/*
+ * 2^order pages of the budget in a row (order 0 to 10), aligned to their size, zeroed; they never
+ * leave memory. How: RCL_TRY, RCL_WAIT or RCL_NOFAIL, or 0. For I/O buffers and the like.
+ */
+RCL_MUST_CHECK RCL_API int rcl_frames_alloc(struct rcl_machine *machine, struct rcl_group *group,
+					    unsigned order, uint32_t how, void **addr);
+RCL_API void rcl_frames_free(struct rcl_machine *machine, void *addr, unsigned order);
+
+/* ---- Tunables ------------------------------------------------------------------------------ */
+
+/* Names and meanings are the kernel's: "vm.swappiness", "read_ahead_kb", ... */
+struct rcl_tunable {
+	const char *name, *unit, *help;
+	int64_t min, max, default_value;
+};
+/* The i-th tunable there is; false: there are not so many. */
+RCL_API bool rcl_tunable_info(size_t i, struct rcl_tunable *info);
+/* -ENOENT: no tunable of that name; -ERANGE: the value is out of range. */
+RCL_API int rcl_tunable_set(struct rcl_machine *machine, const char *name, int64_t value);
+RCL_API int rcl_tunable_get(struct rcl_machine *machine, const char *name, int64_t *value);
+
+/* ---- Counters and events ------------------------------------------------------------------- */
+
+/* The figures one looks at first. Bytes and nanoseconds; counts since the machine was opened. */
+struct rcl_stats {
+	size_t size;		       /* of this struct, set by the caller */
+	uint64_t budget;	       /* of the machine, or the group's limit */
+	uint64_t used;		       /* charged (group), or not free (machine) */
+	uint64_t anon, file;	       /* pages of areas in memory */
+	uint64_t dirty, writeback;     /* of the files' pages */
+	uint64_t swap_used, swap_size; /* of the machine */
+	uint64_t faults, major_faults; /* pins that took the long way; that had to read */
+	uint64_t refaults;	       /* pages read again that reclaim had taken not long before */
+	uint64_t read, written;	       /* bytes, files and swap */
+	uint64_t swapped_in, swapped_out;    /* pages */
+	uint64_t scanned, reclaimed;	     /* pages */
+	uint64_t stalled_some, stalled_full; /* ns that some thread, or all, waited for memory */
+	uint64_t io_errors, checksum_errors; /* of the machine */
+};
+/* Of a group and what is below, or (group NULL) of the machine. Sizes: see struct rcl_options. */
+RCL_API int rcl_stats_read(struct rcl_machine *machine, struct rcl_group *group,
+			   struct rcl_stats *stats);
+/*
+ * All counters, "name value" a line, under the kernel's names: /proc/vmstat's for the machine,
+ * memory.stat's for a group. Writes at most size bytes with a 0 at the end and returns the length
+ * that all of it has, as snprintf() does.
+ */
+RCL_API size_t rcl_stats_text(struct rcl_machine *machine, struct rcl_group *group, char *buf,
+			      size_t size);
+
+enum rcl_event_kind {
+	RCL_EVENT_PRESSURE = 1, /* a level was entered or left; value: enum rcl_pressure */
+	RCL_EVENT_LIMIT,	/* a group reached its limit; value: how often so far */
+	RCL_EVENT_OOM,		/* memory was refused; value: how often so far */
+	RCL_EVENT_IO_ERROR,	/* a write in the background failed; value: the errno */
+};
+/* Share of the last second in which threads waited for memory: 0, below 10%, below 40%, above. */
+enum rcl_pressure {
+	RCL_PRESSURE_NONE,
+	RCL_PRESSURE_LOW,
+	RCL_PRESSURE_MEDIUM,
+	RCL_PRESSURE_CRITICAL,
+};
+struct rcl_event {
+	enum rcl_event_kind kind;
+	int value;
+	uint64_t time_ns; /* CLOCK_MONOTONIC */
+	uint64_t lost;	  /* events before this one that the queue of 256 had no room for */
+	char group[32];	  /* name of the group concerned; "" = the machine */
+};
+/*
+ * A descriptor that is readable while events wait; it is the machine's and closes with it. Nothing
+ * is collected before the first call.
+ */
+RCL_API int rcl_event_fd(struct rcl_machine *machine);
+/* Take the oldest event: 1; 0 when there is none. Never waits. */
+RCL_API int rcl_event_read(struct rcl_machine *machine, struct rcl_event *event);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

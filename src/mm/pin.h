@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pins: a page-table word that says "in use, leave it" (host platform).
+ *
+ * Bits 48..63 of a present page-table word count its pins. A pin is taken and dropped with one
+ * compare-and-swap on the word and no lock, so whoever changes a present word, pinned or not, does
+ * that with a compare-and-swap too (pte_change in mm.h). While the count is not 0 the word keeps
+ * its frame: reclaim, munmap and madvise leave the page alone; cleaning for writeback may take the
+ * dirty and write bits, and unpinning a page that was pinned for writing notices that and marks the
+ * page dirty again.
+ *
+ * Each word has a version (pte_version in mm.h), for optimistic readers: its low 16 bits count pins
+ * for writing under way, the rest counts changes: the ends of such pins, and the times the word
+ * lost its frame. Versions are only kept for address spaces that ask for it (mm->versions).
+ */
+#ifndef RCL_MM_PIN_H
+#define RCL_MM_PIN_H
+
+#include "mm/mm.h"
+
+#define PTE_PIN_SHIFT 48
+#define PTE_PIN	      (1ull << PTE_PIN_SHIFT)
+#define PTE_MAX_PINS  32767u
+
+static inline u32 pte_pins(pte_t p)
+{
+	return (u32)(p >> PTE_PIN_SHIFT);
+}
+
+enum pin_how {
+	PIN_WRITE = 1,
+	PIN_OVERWRITE = 2, /* with PIN_WRITE: all of the page will be written, do not read it */
+	PIN_TRY = 4,	   /* -EAGAIN instead of waiting */
+};
+
+/*
+ * The fast way: pin the page if the word allows it just so. False: take rcl_pin_page(). Needs no
+ * task. The shared zero page is never pinned: an anonymous page gets a frame at its first pin.
+ */
+static inline bool rcl_pin_fast(struct mm *mm, pte_t *pte, bool write, u64 *pfn)
+{
+	pte_t old = __atomic_load_n(pte, __ATOMIC_RELAXED);
+	pte_t need = PTE_PRESENT | (write ? PTE_WRITE : 0), new;
+
+	do {
+		if ((old & (need | PTE_ZERO)) != need || pte_pins(old) >= PTE_MAX_PINS)
+			return false;
+		new = (old + PTE_PIN) | PTE_ACCESSED | (write ? PTE_DIRTY : 0);
+	} while (!__atomic_compare_exchange_n(pte, &old, new, true, __ATOMIC_ACQUIRE,
+					      __ATOMIC_RELAXED));
+	*pfn = pte_pfn(new);
+	if (write && mm->versions)
+		__atomic_fetch_add(pte_version(mm, pte), 1, __ATOMIC_ACQ_REL);
+	return true;
+}
+
+/*
+ * The long way: fault the page in until it can be pinned. The running task pays. *pte and *pfn say
+ * what was pinned. 0, or an error of rcl_handle_fault(); -EBUSY: PTE_MAX_PINS; -EAGAIN: PIN_TRY.
+ */
+int rcl_pin_page(struct rcl *m, struct mm *mm, u64 vpn, u32 how, pte_t **pte, u64 *pfn);
+
+/* Undo a pin; the long way when a page pinned for writing was cleaned meanwhile (needs a task). */
+static inline bool rcl_unpin_fast(struct mm *mm, pte_t *pte, bool write)
+{
+	pte_t old;
+
+	if (!write) {
+		__atomic_fetch_sub(pte, PTE_PIN, __ATOMIC_RELEASE);
+		return true;
+	}
+	if (mm->versions)
+		__atomic_fetch_add(pte_version(mm, pte), PTE_VERSION_STEP - 1, __ATOMIC_ACQ_REL);
+	old = __atomic_load_n(pte, __ATOMIC_RELAXED);
+	do {
+		if ((old & (PTE_WRITE | PTE_DIRTY)) != (PTE_WRITE | PTE_DIRTY))
+			return false;
+	} while (!__atomic_compare_exchange_n(pte, &old, old - PTE_PIN, true, __ATOMIC_RELEASE,
+					      __ATOMIC_RELAXED));
+	return true;
+}
+/* After rcl_unpin_fast() said false: mark the page dirty again, and unpin it. May wait. */
+void rcl_unpin_page(struct rcl *m, struct mm *mm, u64 vpn, pte_t *pte);
+
+/*
+ * Start reading the pages of [vpn, vpn + nr) that are not there, one plug, and do not wait for any
+ * of it. Pages of files and of swap. Allocates and charges, so it may reclaim.
+ */
+void rcl_pin_prefetch(struct rcl *m, struct mm *mm, u64 vpn, u64 nr);
+
+#endif
