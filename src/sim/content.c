@@ -12,6 +12,7 @@
  * not compared; a write() that failed, or during which others wrote to its pages, leaves them
  * unknown until they are written again.
  */
+#include "platform/sim/sim.h"
 #include "sim/run.h"
 
 #include <stdlib.h>
@@ -89,20 +90,26 @@ bool rcl_run_check_read(struct runner *t, u32 region, u64 page, u64 stamp)
 	return false;
 }
 
-bool rcl_run_check_memory(struct runner *t, u32 region, u64 page, pte_t pte, bool write)
+int rcl_run_check_memory(struct runner *t, u32 region, u64 page, bool write)
 {
 	struct run *r = t->run;
-	struct folio *f = pfn_folio(r->m, pte_pfn(pte));
+	struct mm *mm = t->process->mm;
+	pte_t *pte = rcl_pte_lookup(mm, t->process->places[region].base + page);
+	struct folio *f;
 
+	RCL_ASSERT(pte && pte_present(*pte));
+	f = pfn_folio(r->m, pte_pfn(*pte));
 	if (write) {
 		u64 stamp = new_stamp(t);
 
 		r->plat->ops->page_store(r->plat, f, stamp);
 		t->process->places[region].stamps[page] = stamp;
 		disturb_writers(t, region, page, page + 1);
-		return true;
+		return 0;
 	}
-	return rcl_run_check_read(t, region, page, r->plat->ops->page_load(r->plat, f));
+	if (!rcl_run_check_read(t, region, page, r->plat->ops->page_load(r->plat, f)))
+		return -ECANCELED;
+	return 0;
 }
 
 u64 rcl_run_begin_write(struct runner *t, u32 region, u64 page, u64 pages)

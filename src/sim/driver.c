@@ -7,13 +7,14 @@
  * counters again. Everything until the tasks is done by the calling thread or by tasks that end
  * before the next step, so it has an effect on the machine but not on the times.
  */
-#include "sim/run.h"
+#include "sim/world.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "platform/sim/sim.h"
 #include "trace/native.h"
 
 #define MIN_MEMORY (1ull << 20)
@@ -146,34 +147,15 @@ static int open_machine(struct run *r)
 	return rcl_machine_open(&cfg, &r->m);
 }
 
-static int open_devices(struct run *r)
-{
-	const char *disk = r->req->device ? r->req->device : RCL_SIM_DEFAULT_DEVICE;
-	const char *swap = r->req->swap_device ? r->req->swap_device : disk;
-	int ret = rcl_sim_add_device(r->sim, rcl_sim_device_preset(disk));
-
-	if (ret < 0)
-		return ret;
-	r->disk = (u16)ret;
-	if (!r->req->swap)
-		return 0;
-	ret = rcl_sim_add_device(r->sim, rcl_sim_device_preset(swap));
-	if (ret < 0)
-		return ret;
-	r->swap = (u16)ret;
-	return 0;
-}
-
 static int switch_swap_on(struct run *r)
 {
 	u64 pages = r->req->swap >> PAGE_SHIFT;
-	bool rotational;
 
 	if (pages < 2)
 		return 0;
 	r->res->swap = pages << PAGE_SHIFT;
-	rotational = rcl_sim_device_config(r->sim, r->swap)->rotational;
-	return rcl_swapon(r->m, r->swap, pages, -1, rotational ? 0 : SWAP_SOLIDSTATE);
+	return rcl_swapon(r->m, r->swap, pages, -1,
+			  r->world->swap_rotational(r) ? 0 : SWAP_SOLIDSTATE);
 }
 
 static int open_group(struct run *r)
@@ -188,12 +170,7 @@ static int open_group(struct run *r)
 
 int rcl_run_create_file(struct run *r, const char *name, u64 pages, struct mapping **out)
 {
-	int ret = rcl_mapping_create(r->m, name, r->disk, r->disk_blocks, pages,
-				     r->req->no_buffers ? 0 : MAPPING_BUFFERS, out);
-
-	if (!ret)
-		r->disk_blocks += pages;
-	return ret;
+	return r->world->create_file(r, name, pages, out);
 }
 
 /* ---- The program --------------------------------------------------------------------------- */
@@ -308,9 +285,9 @@ int rcl_run_task(struct run *r, struct mm *mm, struct memcg *group, const char *
 
 	snprintf(t.name, sizeof(t.name), "%s", name);
 	rcl_task_attach(r->m, &t);
-	ret = rcl_sim_spawn_user(r->sim, &t, fn, arg);
+	ret = r->world->spawn(r, &t, fn, arg);
 	if (!ret)
-		ret = rcl_sim_run_users(r->sim);
+		ret = r->world->run_all(r);
 	if (ret != -EDEADLK)
 		rcl_task_detach(r->m, &t);
 	*killed = fatal_signal_pending(&t);
@@ -352,7 +329,7 @@ static void read_start(struct run *r, u64 *some, u64 *full)
 	vm->nr = rcl_vmstat_read(r->m, vm->start, ARRAY_SIZE(vm->start));
 	cg->nr = rcl_memory_stat_read(r->m, g, cg->start, ARRAY_SIZE(cg->start));
 	RCL_ASSERT(vm->nr <= RCL_COUNTERS_MAX && cg->nr <= RCL_COUNTERS_MAX);
-	r->start_ns = r->plat->now;
+	r->start_ns = rcl_now(r->m);
 }
 
 static int run_tasks(struct run *r)
@@ -369,9 +346,9 @@ static int run_tasks(struct run *r)
 		snprintf(t->task.name, sizeof(t->task.name), "trace/%u", t->id);
 		rcl_task_attach(r->m, &t->task);
 		t->attached = true;
-		ret = rcl_sim_spawn_user(r->sim, &t->task, rcl_run_replay, t);
+		ret = r->world->spawn(r, &t->task, rcl_run_replay, t);
 	}
-	return ret ? ret : rcl_sim_run_users(r->sim);
+	return ret ? ret : r->world->run_all(r);
 }
 
 static void read_lists(struct run *r)
@@ -431,7 +408,7 @@ static int start_program(struct run *r)
 	if (!ret && !r->play)
 		ret = rcl_run_replay_init(r);
 	if (!ret && r->req->check && !r->play)
-		ret = rcl_run_content_init(r);
+		ret = r->world->content_init(r);
 	if (!ret)
 		ret = rcl_run_start(r);
 	return ret == -ENOMEM && r->group && r->group->failcnt ? -EINTR : ret;
@@ -468,25 +445,14 @@ static int play(struct run *r)
 
 static int set_up(struct run *r)
 {
-	struct rcl_sim_config cfg = {
-		.seed = r->req->seed,
-		.nr_cpus = r->req->nr_cpus,
-		.costs = r->req->cost,
-		.check = r->req->check,
-	};
-	int ret = rcl_sim_create(&cfg, &r->sim);
+	int ret = r->world->open(r);
 
 	if (ret)
 		return ret;
-	r->plat = rcl_sim_platform(r->sim);
-	if (r->req->tunables.access_ns)
-		r->plat->cost_ns[WORK_ACCESS] = (u32)r->req->tunables.access_ns;
 	r->check_every = (u64)r->req->tunables.check_every;
 	if (r->req->check && !r->check_every)
 		r->check_every = RCL_SIM_CHECK_EVERY;
-	ret = open_devices(r);
-	if (!ret)
-		ret = open_machine(r);
+	ret = open_machine(r);
 	if (!ret)
 		ret = rcl_writeback_add_device(r->m, r->disk);
 	if (!ret)
@@ -532,8 +498,7 @@ static void tear_down(struct run *r, bool orderly)
 		rcl_run_start_undo(r);
 		rcl_machine_close(r->m);
 	}
-	if (r->sim)
-		rcl_sim_destroy(r->sim);
+	r->world->close(r);
 	for (u32 p = 0; p < nr; p++)
 		free_places(r, p);
 	for (u32 p = 0; p < nr; p++) {
@@ -562,16 +527,16 @@ static int explain(struct run *r, int ret, struct rcl_error *err)
 				     (unsigned long long)s->free_pages);
 	case -EDEADLK:
 		return rcl_error_set(err, ret, "the simulated machine is stuck: %s",
-				     rcl_sim_report(r->sim));
+				     r->world->stuck(r));
 	default:
 		return rcl_error_set(err, ret, "the run failed: %s", strerror(-ret));
 	}
 }
 
-int rcl_sim_run(const struct rcl_sim_request *req, struct rcl_sim_result *res,
-		struct rcl_error *err)
+int rcl_run_in(const struct world_ops *world, const struct rcl_sim_request *req, void *world_arg,
+	       struct rcl_sim_result *res, struct rcl_error *err)
 {
-	struct run r = {.req = req, .res = res};
+	struct run r = {.req = req, .res = res, .world = world, .world_arg = world_arg};
 	int ret = rcl_sim_request_check(req, err);
 
 	memset(res, 0, sizeof(*res));
@@ -586,6 +551,12 @@ int rcl_sim_run(const struct rcl_sim_request *req, struct rcl_sim_result *res,
 	if (ret)
 		rcl_sim_result_free(res);
 	return ret;
+}
+
+int rcl_sim_run(const struct rcl_sim_request *req, struct rcl_sim_result *res,
+		struct rcl_error *err)
+{
+	return rcl_run_in(&rcl_sim_world, req, NULL, res, err);
 }
 
 void rcl_sim_result_free(struct rcl_sim_result *res)

@@ -15,7 +15,7 @@
  * After every place where others may have run (a fault, a system call, a poll) the task looks
  * whether it has been killed.
  */
-#include "sim/run.h"
+#include "sim/world.h"
 
 #include <stdlib.h>
 
@@ -106,11 +106,9 @@ static int touch(struct runner *t, u32 region, u64 page, bool write)
 	if (ret)
 		return ret;
 	if (unlikely(r->req->check)) {
-		pte_t *p = find_word(t->process->mm, place, page);
-
-		RCL_ASSERT(p && pte_present(*p));
-		if (!rcl_run_check_memory(t, region, page, *p, write))
-			return -ECANCELED;
+		ret = r->world->check_memory(t, region, page, write);
+		if (ret)
+			return ret;
 	}
 	rcl_work(r->m, WORK_ACCESS);
 	rcl_poll(r->m);
@@ -128,10 +126,10 @@ static int call(struct runner *t, u64 word)
 
 	if (rcl_word_write(word)) {
 		if (unlikely(r->req->check))
-			stamp = rcl_run_begin_write(t, region, page, pages);
+			stamp = r->world->begin_write(t, region, page, pages);
 		ret = rcl_file_write(r->m, file, page, pages, stamp);
 		if (unlikely(r->req->check))
-			rcl_run_end_write(t, ret != 0);
+			r->world->end_write(t, ret != 0);
 	} else {
 		struct place *place = &t->process->places[region];
 		void **slot = t->upcoming[t->done % UPCOMING].slot;
@@ -143,7 +141,7 @@ static int call(struct runner *t, u64 word)
 			refresh_slot(place, page);
 		}
 		if (unlikely(r->req->check) && !ret &&
-		    !rcl_run_check_read(t, region, page + pages - 1, stamp))
+		    !r->world->check_read(t, region, page + pages - 1, stamp))
 			return -ECANCELED;
 	}
 	rcl_poll(r->m);
@@ -377,8 +375,8 @@ void rcl_run_replay(void *arg)
 		rcl_run_fail(r, RCL_SIM_BROKEN, number, "an access failed: error %d", -ret);
 	if (r->play)
 		rcl_run_play_end(t, ret);
-	t->end_ns = r->plat->now;
-	if (--r->nr_alive)
+	t->end_ns = rcl_now(r->m);
+	if (__atomic_sub_fetch(&r->nr_alive, 1, __ATOMIC_ACQ_REL))
 		return;
 	/* The last one reads the counters, before anything else runs. */
 	struct rcl_sim_counters *vm = &r->res->vmstat, *cg = &r->res->memory_stat;

@@ -8,6 +8,7 @@
  *   play.c    the same for recordings, which have a layout that changes
  *   watch.c   runs that take too long
  *   content.c checking runs: what each page must hold
+ *   sim_world.c  the simulator under all this (world.h)
  */
 #ifndef RCL_SIM_RUN_H
 #define RCL_SIM_RUN_H
@@ -16,7 +17,6 @@
 #include "mm/mm.h"
 #include "mm/swap.h"
 #include "mm/writeback.h"
-#include "platform/sim/sim.h"
 #include "sim/driver.h"
 
 /* Where a region of the trace is. */
@@ -62,10 +62,14 @@ struct runner {
 	u64 end_ns;
 };
 
+struct world_ops;
+
 struct run {
 	const struct rcl_sim_request *req;
 	struct rcl_sim_result *res;
-	struct rcl_sim *sim;
+	const struct world_ops *world; /* c: what it stands on (world.h) */
+	void *world_arg;	       /* c: what the caller told it */
+	void *world_state;	       /* its own */
 	struct platform *plat;
 	struct rcl *m;
 	struct memcg *group; /* the program's; NULL: it runs in the root group */
@@ -128,10 +132,9 @@ int rcl_run_play_begin(struct runner *t);
 int rcl_run_play(struct runner *t, u32 n);
 void rcl_run_play_end(struct runner *t, int error);
 
-/* content.c */
+/* content.c: the simulator's part of world.h that says what pages hold. */
 int rcl_run_content_init(struct run *r);
-/* The access has just been done: compare what was read, or write. False: content lost. */
-bool rcl_run_check_memory(struct runner *t, u32 region, u64 page, pte_t pte, bool write);
+int rcl_run_check_memory(struct runner *t, u32 region, u64 page, bool write);
 bool rcl_run_check_read(struct runner *t, u32 region, u64 page, u64 stamp);
 u64 rcl_run_begin_write(struct runner *t, u32 region, u64 page, u64 pages);
 void rcl_run_end_write(struct runner *t, bool failed);

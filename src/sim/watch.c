@@ -6,7 +6,7 @@
  * at most so much time gets a run that is ended then, by killing the program; up to then it is the
  * same as any other.
  */
-#include "sim/run.h"
+#include "sim/world.h"
 
 static void time_is_up(void *arg)
 {
@@ -22,10 +22,10 @@ static void time_is_up(void *arg)
 void rcl_run_watch(struct run *r)
 {
 	if (r->req->give_up_ns)
-		rcl_sim_at(r->sim, r->start_ns + r->req->give_up_ns, time_is_up, r);
+		r->world->at(r, r->start_ns + r->req->give_up_ns, time_is_up, r);
 }
 
 void rcl_run_watch_end(struct run *r)
 {
-	rcl_sim_at(r->sim, 0, NULL, NULL);
+	r->world->at(r, 0, NULL, NULL);
 }
