@@ -15,11 +15,13 @@
  *
  *	opt.budget = 256 << 20;
  *	opt.swap_size = 4ull << 30;
- *	err = rcl_open(&opt, &machine);
- *	err = rcl_area_anon(machine, NULL, 1000000, 0, &area);
- *	err = rcl_pin(area, 4711, RCL_WRITE, &pin);
+ *	err = rcl_open(&opt, &machine, NULL);			// each may fail: look at err
+ *	err = rcl_area_anon(machine, NULL, 1000000, 0, &area);	// 4 GB of zeros
+ *	err = rcl_pin(area, 4711, RCL_WRITE, &pin);		// page 4711 is in memory
  *	memcpy(pin.addr, data, RCL_PAGE_SIZE);
- *	rcl_unpin(&pin);
+ *	rcl_unpin(&pin);					// and may leave it again
+ *	err = rcl_area_close(area);
+ *	err = rcl_close(machine);
  *
  * UNITS. Places and lengths in areas are pages of 4096 bytes, counted from 0. Budgets, limits, swap
  * and file sizes are bytes.
@@ -35,14 +37,23 @@
  *	-ERANGE		pages beyond the end of the area
  *	-EACCES		writing to an area opened for reading
  *	-EAGAIN		RCL_TRY: it would have had to wait
+ *	-ENODATA	RCL_IF_KEPT: the page holds nothing
  *	-EBUSY		pages are pinned, areas open, or a file or swap file is in use by another
  *	-EINVAL		an argument makes no sense
  *	-ECHILD		the calling process is a fork of the one that opened the machine
  *
  * THREADS. All functions may be called by any thread at any time, except that closing something
- * must be the last call on it. Threads need not be registered. Two threads may pin the same page,
- * also both for writing: keeping them apart is up to them, as with any memory. No function may be
- * called from a signal handler.
+ * must be the last call on it. Threads need not be registered, and pins are not theirs: one thread
+ * may undo what another has pinned. Two threads may pin the same page, also both for writing:
+ * keeping them apart is up to them, as with any memory. Most calls may sleep, for I/O or for
+ *memory; rcl_unpin(), the peeks and what says so do not wait for I/O. No function may be called
+ *from a signal handler. The machine's own threads block all signals.
+ *
+ * WRITING BACK. A dirty page of a file may be written at any time from the moment it is pinned for
+ * writing: while it is pinned, too, so that what reaches the file may be half of a change, and is
+ * written again later. After a crash of the program or the system the file holds, page by page, any
+ * state since the last rcl_area_sync() that succeeded, or (system) part of one. A program that must
+ * write its log first changes the page only once the log is on the disk.
  *
  * FORK. The machine belongs to the process that opened it. In a child its memory is not there:
  * calls return -ECHILD, addresses of pinned pages fault. A child may exec, or exit.
@@ -102,10 +113,15 @@ struct rcl_options {
 	/*
 	 * Bytes of page memory, at least RCL_MIN_BUDGET; rounded down to pages. Metadata comes on
 	 * top: 2 to 2.5%. A little of the budget stays free (vm.min_free_kbytes and
-	 * vm.watermark_scale_factor), as it does on a Linux machine of this size.
+	 * vm.watermark_scale_factor), as it does on a Linux machine of this size. It stays as it is
+	 * until the machine is closed; to vary it, put all areas in one group and vary that one's
+	 * limit.
 	 */
 	uint64_t budget;
-	/* Bytes of swap; 0 = none: then anonymous pages never leave memory. */
+	/*
+	 * Bytes of swap; 0 = none: then anonymous pages never leave memory, except those of areas
+	 * with RCL_AREA_CACHE. When it is full, so is the budget.
+	 */
 	uint64_t swap_size;
 	/*
 	 * Where swap is. swap_path: this file (created with mode 0600 if it is not there, locked
@@ -156,7 +172,10 @@ RCL_API const char *rcl_version(void);
  */
 RCL_MUST_CHECK RCL_API int rcl_group_create(struct rcl_machine *machine, struct rcl_group *parent,
 					    const char *name, struct rcl_group **group);
-/* -EBUSY: it still has areas or groups. Pages of files that it brought in pass to its parent. */
+/*
+ * -EBUSY: it still has areas, groups or frames, and stays. Pages of files that it brought in pass
+ * to its parent.
+ */
 RCL_API int rcl_group_destroy(struct rcl_group *group);
 /*
  * memory.max in bytes (rounded down to pages), or RCL_UNLIMITED, which it starts with. Reclaims
@@ -173,29 +192,37 @@ RCL_API uint64_t rcl_group_reclaim(struct rcl_group *group, uint64_t bytes);
 
 enum rcl_area_flag {
 	RCL_AREA_WRITE = 1,	 /* files: open for reading and writing (default: reading) */
-	RCL_AREA_CREATE = 2,	 /* files: create with mode 0600 when it is not there */
+	RCL_AREA_CREATE = 2,	 /* files, with WRITE: create with mode 0600 when it is not there */
 	RCL_AREA_OPTIMISTIC = 4, /* rcl_peek() may be used; pins for writing cost a little more */
 	RCL_AREA_BUFFERED = 8,	 /* files: read and write through the kernel's cache too */
+	/*
+	 * Anonymous: a cache of what the program can have again from elsewhere. When memory is
+	 * short its cold pages are dropped, dirty or not, and read as zeros afterwards; they never
+	 * go to swap. Pin them with RCL_IF_KEPT to learn whether they are still there.
+	 */
+	RCL_AREA_CACHE = 16,
 };
 
 /*
  * An anonymous area of so many pages, all zero. Takes no memory before its pages are pinned. group
- * NULL: charged to the machine alone.
+ * NULL: charged to the machine alone. Flags: RCL_AREA_OPTIMISTIC, RCL_AREA_CACHE.
  */
 RCL_MUST_CHECK RCL_API int rcl_area_anon(struct rcl_machine *machine, struct rcl_group *group,
 					 uint64_t pages, uint32_t flags, struct rcl_area **area);
 /*
- * A file as an area: page N is bytes N * 4096 and on; the bytes after the end of the last page read
- * as zero and are not written. The area is as long as the file. Opened with O_DIRECT where the
- * filesystem has it. Two areas of one file show the same pages; changes that other programs make
- * to the file meanwhile may or may not be seen. Errors of open(2) as they are. -EINVAL: neither a
- * regular file nor a block device.
+ * A file as an area: page N is bytes N * 4096 and on; of the last page, the bytes after the end of
+ * the file read as zero and are not written. The area is as long as the file: 0 pages when it was
+ * just created, and rcl_area_truncate() makes it longer. Opened with O_DIRECT where the filesystem
+ * has it. Two areas of one file show the same pages, and the same size; changes that other programs
+ * make to the file meanwhile may or may not be seen. Errors of open(2) as they are. -EINVAL:
+ * neither a regular file nor a block device.
  */
 RCL_MUST_CHECK RCL_API int rcl_area_file(struct rcl_machine *machine, struct rcl_group *group,
 					 const char *path, uint32_t flags, struct rcl_area **area);
 /*
- * Close an area and give its pages back. -EBUSY: pages are pinned, and it stays open. Dirty pages
- * of a file are written first; an error in doing so is returned, but the area is closed.
+ * Close an area and give its pages back. -EBUSY: pages are pinned, and it stays open. After any
+ * other result it is closed. Dirty pages of a file are written first (an error in doing so is
+ * returned), but only rcl_area_sync() makes sure of the disk.
  */
 RCL_API int rcl_area_close(struct rcl_area *area);
 RCL_API uint64_t rcl_area_pages(const struct rcl_area *area);
@@ -204,23 +231,31 @@ RCL_API uint64_t rcl_area_pages(const struct rcl_area *area);
  * become smaller, or is a file's; -ERANGE: more than RCL_MAX_AREA.
  */
 RCL_API int rcl_area_grow(struct rcl_area *area, uint64_t pages);
-/* Size of a file in bytes; and set it. Truncating below a pinned page: -EBUSY, nothing changed. */
+/*
+ * Size of a file in bytes; and set it: what is added reads as zeros and takes no disk space before
+ * it is written. Cutting off a pinned page: -EBUSY, nothing changed. Anonymous areas: 0; -EINVAL.
+ */
 RCL_API uint64_t rcl_area_file_size(const struct rcl_area *area);
 RCL_API int rcl_area_truncate(struct rcl_area *area, uint64_t bytes);
 /*
  * Make pages zero and give their memory and swap (anonymous) or disk space (file) back. -EBUSY:
- * pinned pages among them are left as they are, the others are gone.
+ * pinned pages among them are left as they are, the others are gone. nr 0: nothing.
  */
 RCL_API int rcl_area_punch(struct rcl_area *area, uint64_t first, uint64_t nr);
 /*
  * Write dirty pages of a file to the disk and wait until they are durable (fdatasync). Covers what
- * was written under pins that had been unpinned before the call. 0 means that this and everything
- * before it since the last sync is on the disk; an error is reported once, and pages whose writing
- * failed are as lost as with fsync(2). nr 0: all pages from first on. Anonymous areas: 0.
+ * was written under pins that had been unpinned before the call; does not wait for pins, and pages
+ * that are pinned for writing meanwhile are written as they happen to be. 0 means that this and
+ * everything in the range since the last sync is on the disk; an error is reported once, and pages
+ * whose writing failed are as lost as with fsync(2). nr 0: all pages from first on. Anonymous
+ * areas: 0.
  */
 RCL_API int rcl_area_sync(struct rcl_area *area, uint64_t first, uint64_t nr);
 
-/* Each as the madvise() of the same name; NORMAL, RANDOM and SEQUENTIAL are for the whole area. */
+/*
+ * Each as the madvise() of the same name. NORMAL, RANDOM and SEQUENTIAL are for the whole area,
+ * whatever first and nr. nr 0: all pages from first on. Pinned pages are left alone.
+ */
 enum rcl_area_advice {
 	RCL_ADVISE_NORMAL,
 	RCL_ADVISE_RANDOM,     /* no read-ahead */
@@ -236,25 +271,36 @@ RCL_API int rcl_area_advise(struct rcl_area *area, uint64_t first, uint64_t nr,
 
 enum rcl_pin_how {
 	RCL_READ = 1,
-	RCL_WRITE = 2, /* read and write; the page is dirty from now on */
+	/*
+	 * Read and write; the page is dirty from now on. With too many dirty pages of files about,
+	 * waits until some are written (vm.dirty_ratio).
+	 */
+	RCL_WRITE = 2,
 	/*
 	 * Write, and all of the page: what it held is not read from disk or swap. Until written it
 	 * holds zeros or what it held before.
 	 */
 	RCL_OVERWRITE = 4,
-	/* Only if it takes no waiting, for I/O or for memory; else -EAGAIN. Starts no I/O either.
-	 */
+	/* Only if it takes no waiting, for I/O or for memory; else -EAGAIN. Starts no I/O. */
 	RCL_TRY = 8,
 	/*
 	 * When the budget is full of what cannot go: without these, -ENOMEM. RCL_WAIT: wait until
-	 * somebody unpins or frees. RCL_NOFAIL: exceed the group's limit (and wait if the machine
-	 * itself is full).
+	 * somebody unpins or frees; threads that wait so while each keeps pins wait for each other.
+	 * RCL_NOFAIL: exceed the group's limit (and wait if the machine itself is full).
 	 */
 	RCL_WAIT = 16,
 	RCL_NOFAIL = 32,
+	/*
+	 * Only a page that holds something. -ENODATA: nobody has pinned it since the area was made,
+	 * or since it was punched or (RCL_AREA_CACHE) dropped. Pages of files always do.
+	 */
+	RCL_IF_KEPT = 64,
 };
 
-/* A page in use. Only addr is the caller's business; the rest is how unpinning finds it. */
+/*
+ * A page in use. Only addr is the caller's business; the rest is how unpinning finds it. May be
+ * moved, and undone through a copy, but once.
+ */
 struct rcl_pin {
 	void *addr; /* 4096 bytes, until unpinned; NULL: not pinned */
 	uint64_t *word;
@@ -264,16 +310,25 @@ struct rcl_pin {
 
 /*
  * Bring a page to memory and keep it there until rcl_unpin(). A page already in memory costs one
- * atomic instruction. How: one of RCL_READ, RCL_WRITE, RCL_OVERWRITE, plus flags. On failure
- * pin->addr is NULL. Pins of one page count; every one is undone by itself.
+ * atomic instruction. How: one of RCL_READ, RCL_WRITE, RCL_OVERWRITE, plus flags (READ with WRITE
+ * is WRITE). On failure pin->addr is NULL; after -EIO the next pin tries to read again. Pins of one
+ * page count; every one is undone by itself. A page already pinned for reading may be pinned for
+ * writing besides.
+ *
+ * What is pinned cannot be reclaimed: keep pins few and short. All of a budget's pages but some
+ * percent can be pinned at once; before that, everything else gets slow.
  */
 RCL_MUST_CHECK RCL_API int rcl_pin(struct rcl_area *area, uint64_t page, uint32_t how,
 				   struct rcl_pin *pin);
-/* Undo it. pin->addr is NULL afterwards; a pin that is not pinned is left alone. */
+/*
+ * Undo it. pin->addr is NULL afterwards; a pin whose addr is NULL is left alone, so start with
+ * struct rcl_pin pin = { 0 } where clean-up code may meet one that was never taken.
+ */
 RCL_API void rcl_unpin(struct rcl_pin *pin);
 /*
- * Pin nr pages in a row, or any nr pages of areas of one machine (a batch). What is missing is read
- * all at once. All or none: on failure no page is pinned. Needs room in the budget for all of them.
+ * Pin nr pages in a row, or any nr pages of areas of one machine (a batch; a page may be in it more
+ * than once). What is missing is read all at once. All or none: on failure no page is pinned, and
+ * all addr are NULL. Needs room in the budget for all of them.
  */
 RCL_MUST_CHECK RCL_API int rcl_pin_range(struct rcl_area *area, uint64_t first, size_t nr,
 					 uint32_t how, struct rcl_pin *pins);
@@ -285,8 +340,8 @@ RCL_MUST_CHECK RCL_API int rcl_pin_batch(const struct rcl_place *places, size_t 
 					 struct rcl_pin *pins);
 RCL_API void rcl_unpin_batch(struct rcl_pin *pins, size_t nr);
 /*
- * Start reading pages that will be wanted soon, and do not wait. Only a hint: returns 0 whether or
- * not there was room to read them; -ERANGE beyond the end.
+ * Start reading pages that will be wanted soon, and do not wait for them. Only a hint: returns 0
+ * whether or not there was room to read them, and pages beyond the end are passed over.
  */
 RCL_API int rcl_prefetch(struct rcl_area *area, uint64_t first, uint64_t nr);
 
@@ -302,9 +357,12 @@ RCL_API int rcl_prefetch(struct rcl_area *area, uint64_t first, uint64_t nr);
  *	}
  *	... pin it instead
  *
- * False: not in memory, or pinned for writing by somebody. Between the two calls the page may be
- * written to, or leave memory and its place hold something else: reading is safe, believing is not.
- * The memory itself stays readable until the machine is closed.
+ * False: not in memory, beyond the end, or pinned for writing by somebody. Between the two calls
+ *the page may be written to, or leave memory and its place hold something else: reading is safe,
+ * believing is not. So copy what is needed, bound every offset and loop, follow no pointer found in
+ * the page; and write to such pages only under a pin for writing. There is nothing to undo. The
+ * memory itself stays readable until the machine is closed. A page that is looked at in this way
+ * counts as used, as one that is pinned does.
  */
 struct rcl_peek {
 	const void *addr;
@@ -355,7 +413,10 @@ struct rcl_stats {
 	uint64_t stalled_some, stalled_full; /* ns that some thread, or all, waited for memory */
 	uint64_t io_errors, checksum_errors; /* of the machine */
 };
-/* Of a group and what is below, or (group NULL) of the machine. Sizes: see struct rcl_options. */
+/*
+ * Of a group and what is below, or (group NULL) of the machine. Start from
+ * struct rcl_stats stats = { .size = sizeof(stats) }; without a size: -EINVAL.
+ */
 RCL_API int rcl_stats_read(struct rcl_machine *machine, struct rcl_group *group,
 			   struct rcl_stats *stats);
 /*

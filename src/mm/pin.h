@@ -31,6 +31,7 @@ enum pin_how {
 	PIN_WRITE = 1,
 	PIN_OVERWRITE = 2, /* with PIN_WRITE: all of the page will be written, do not read it */
 	PIN_TRY = 4,	   /* -EAGAIN instead of waiting */
+	PIN_KEPT = 8,	   /* -ENODATA instead of a new page of zeros */
 };
 
 /*
@@ -56,7 +57,8 @@ static inline bool rcl_pin_fast(struct mm *mm, pte_t *pte, bool write, u64 *pfn)
 
 /*
  * The long way: fault the page in until it can be pinned. The running task pays. *pte and *pfn say
- * what was pinned. 0, or an error of rcl_handle_fault(); -EBUSY: PTE_MAX_PINS; -EAGAIN: PIN_TRY.
+ * what was pinned. 0, or an error of rcl_handle_fault(); -EBUSY: PTE_MAX_PINS; -EAGAIN: PIN_TRY;
+ * -ENODATA: PIN_KEPT.
  */
 int rcl_pin_page(struct rcl *m, struct mm *mm, u64 vpn, u32 how, pte_t **pte, u64 *pfn);
 
