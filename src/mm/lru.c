@@ -60,84 +60,13 @@ u64 rcl_lruvec_lru_size(const struct lruvec *lv, int lru, int zone_idx)
 	return size < 0 ? 0 : (u64)size;
 }
 
-s64 rcl_lruvec_page_state(struct lruvec *lv, enum node_stat_item item)
+s64 rcl_lruvec_subtree_state(struct lruvec *lv, enum node_stat_item item)
 {
-	struct memcg *memcg = lv->memcg;
-	s64 v;
+	s64 v = 0;
 
-	if (!memcg->parent)
-		return node_page_state(lv->node, item);
-	v = shared_read(&lv->stat[item]);
-	if (unlikely(!list_empty(&memcg->children))) {
-		v = 0;
-		for_each_memcg (pos, memcg)
-			v += shared_read(&pos->lruvecs[lv->node->id]->stat[item]);
-	}
+	for_each_memcg (pos, lv->memcg)
+		v += shared_read(&pos->lruvecs[lv->node->id]->stat[item]);
 	return v < 0 ? 0 : v;
-}
-
-void rcl_mod_lruvec_state(struct lruvec *lv, enum node_stat_item item, s64 n)
-{
-	mod_node_state(lv->node, item, n);
-	shared_add(&lv->stat[item], n, lv->node->m->threaded);
-}
-
-struct lruvec *rcl_memcg_lruvec(struct rcl *m, struct memcg *memcg, struct node *node)
-{
-	return (memcg ? memcg : m->root_memcg)->lruvecs[node->id];
-}
-
-struct lruvec *rcl_folio_lruvec(struct rcl *m, const struct folio *f)
-{
-	return (f->memcg ? f->memcg : m->root_memcg)->lruvecs[folio_node_id(f)];
-}
-
-struct lruvec *rcl_parent_lruvec(struct rcl *m, struct lruvec *lv)
-{
-	struct memcg *parent = lv->memcg->parent;
-
-	(void)m;
-	return parent ? parent->lruvecs[lv->node->id] : NULL;
-}
-
-void rcl_mod_folio_state(struct rcl *m, struct folio *f, enum node_stat_item item, s64 n)
-{
-	rcl_mod_lruvec_state(rcl_folio_lruvec(m, f), item, n);
-}
-
-void rcl_update_lru_size(struct lruvec *lv, int lru, u32 zone, s64 nr)
-{
-	RCL_DEBUG_ASSERT(spin_is_held(&lv->lru_lock));
-	/* Under the lock; scan counts read it without. */
-	__atomic_store_n(&lv->zone_size[zone][lru], lv->zone_size[zone][lru] + nr,
-			 __ATOMIC_RELAXED);
-	rcl_mod_lruvec_state(lv, (enum node_stat_item)(NR_INACTIVE_ANON + lru), nr);
-	mod_zone_state(&lv->node->zones[zone], (enum zone_stat_item)(NR_ZONE_INACTIVE_ANON + lru),
-		       nr);
-}
-
-void rcl_lruvec_add_folio(struct lruvec *lv, struct folio *f)
-{
-	int lru = folio_lru_list(f);
-
-	rcl_update_lru_size(lv, lru, folio_zone_idx(f), 1);
-	list_add(&f->lru, &lv->lists[lru]);
-}
-
-void rcl_lruvec_add_folio_tail(struct lruvec *lv, struct folio *f)
-{
-	int lru = folio_lru_list(f);
-
-	rcl_update_lru_size(lv, lru, folio_zone_idx(f), 1);
-	list_add_tail(&f->lru, &lv->lists[lru]);
-}
-
-void rcl_lruvec_del_folio(struct lruvec *lv, struct folio *f)
-{
-	int lru = folio_lru_list(f);
-
-	list_del(&f->lru);
-	rcl_update_lru_size(lv, lru, folio_zone_idx(f), -1);
 }
 
 void rcl_lruvec_rescue_folio(struct rcl *m, struct lruvec *lv, struct folio *f)
@@ -152,6 +81,7 @@ void rcl_lruvec_rescue_folio(struct rcl *m, struct lruvec *lv, struct folio *f)
 
 /* ---- what each batch does to a folio; lru_lock held -------------------------------------- */
 
+/* NULL: add. */
 typedef void move_fn(struct rcl *m, struct lruvec *lv, struct folio *f);
 
 static void count_for(struct rcl *m, struct lruvec *lv, enum vm_event_item item)
@@ -160,7 +90,8 @@ static void count_for(struct rcl *m, struct lruvec *lv, enum vm_event_item item)
 	rcl_count_memcg_events(lv->memcg, item, 1);
 }
 
-static void move_add(struct rcl *m, struct lruvec *lv, struct folio *f)
+/* A new folio, or one put back: may it be reclaimed, or does it belong on the unevictable list? */
+static void sort_out(struct rcl *m, struct folio *f)
 {
 	bool was_unevictable = folio_test_clear(f, PG_unevictable);
 
@@ -174,7 +105,6 @@ static void move_add(struct rcl *m, struct lruvec *lv, struct folio *f)
 		if (!was_unevictable)
 			count_vm_event(m, UNEVICTABLE_PGCULLED);
 	}
-	rcl_lruvec_add_folio(lv, f);
 }
 
 static void move_rotate(struct rcl *m, struct lruvec *lv, struct folio *f)
@@ -244,16 +174,67 @@ static void move_activate(struct rcl *m, struct lruvec *lv, struct folio *f)
 
 /* ---- batches ----------------------------------------------------------------------------- */
 
+/* The batch's references. */
+static void put_batch(struct rcl *m, struct folio_batch *b)
+{
+	u32 nr = b->nr;
+
+	b->nr = 0;
+	for (u32 i = 0; i < nr; i++)
+		folio_put(m, b->folios[i]);
+}
+
+/* The add batch, which nearly every page goes through: as a rule, 15 pages for one list. */
+static void add_batch(struct rcl *m, struct folio_batch *b)
+{
+	struct lru_sizes sizes = {0};
+
+	for (u32 i = 0; i < b->nr; i++) {
+		struct folio *f = b->folios[i];
+		struct lruvec *lv = rcl_folio_lruvec(m, f);
+		u32 zone = folio_zone_idx(f);
+		int lru;
+
+		if (unlikely(lv != sizes.lv || zone != sizes.zone)) {
+			lru_sizes_flush(&sizes);
+			if (lv != sizes.lv) {
+				if (sizes.lv)
+					spin_unlock(&sizes.lv->lru_lock);
+				spin_lock(&lv->lru_lock);
+			}
+			sizes.lv = lv;
+			sizes.zone = zone;
+		}
+		if (unlikely(folio_test(f, PG_unevictable) || !rcl_folio_evictable(f)))
+			sort_out(m, f);
+		lru = folio_lru_list(f);
+		sizes.nr[lru]++;
+		list_add(&f->lru, &lv->lists[lru]);
+		if (unlikely(folio_test(f, PG_unevictable)))
+			rcl_lruvec_rescue_folio(m, lv, f);
+		folio_set(f, PG_lru);
+	}
+	lru_sizes_flush(&sizes);
+	if (sizes.lv)
+		spin_unlock(&sizes.lv->lru_lock);
+	put_batch(m, b);
+}
+
 static void move_batch(struct rcl *m, struct folio_batch *b, move_fn *move)
 {
 	struct lruvec *locked = NULL;
 	u32 nr = b->nr;
 
+	if (!move) {
+		add_batch(m, b);
+		return;
+	}
+
 	for (u32 i = 0; i < nr; i++) {
 		struct folio *f = b->folios[i];
 		struct lruvec *lv;
 
-		if (move != move_add && !folio_test_clear(f, PG_lru))
+		if (!folio_test_clear(f, PG_lru))
 			continue;
 		lv = rcl_folio_lruvec(m, f);
 		if (lv != locked) {
@@ -271,16 +252,15 @@ static void move_batch(struct rcl *m, struct folio_batch *b, move_fn *move)
 	}
 	if (locked)
 		spin_unlock(&locked->lru_lock);
-	b->nr = 0;
-	for (u32 i = 0; i < nr; i++)
-		folio_put(m, b->folios[i]);
+	put_batch(m, b);
 }
 
 /*
  * The moves take lru_lock, which is outside of the CPU's lock: on the host the batch is emptied
  * into a private copy first. The CPU is locked on entry and not on return.
  */
-static void move_and_unlock(struct rcl *m, struct cpu *cpu, struct folio_batch *b, move_fn *move)
+static __attribute__((noinline)) void move_and_unlock(struct rcl *m, struct cpu *cpu,
+						      struct folio_batch *b, move_fn *move)
 {
 	struct folio_batch mine;
 
@@ -303,8 +283,8 @@ static void drain_batch(struct rcl *m, struct cpu *cpu, struct folio_batch *b, m
 }
 
 /* The caller's reference, taken here, moves into the batch. */
-static void batch_add(struct rcl *m, struct cpu *cpu, struct folio_batch *b, struct folio *f,
-		      move_fn *move)
+static inline void batch_add(struct rcl *m, struct cpu *cpu, struct folio_batch *b, struct folio *f,
+			     move_fn *move)
 {
 	folio_get(f);
 	cpu_lock(m, cpu);
@@ -319,7 +299,7 @@ static void drain_cpu(struct rcl *m, struct cpu *cpu)
 {
 	struct cpu_batches *b = &cpu->batches;
 
-	drain_batch(m, cpu, &b->lru_add, move_add);
+	drain_batch(m, cpu, &b->lru_add, NULL);
 	drain_batch(m, cpu, &b->rotate, move_rotate);
 	drain_batch(m, cpu, &b->deactivate_file, move_deactivate_file);
 	drain_batch(m, cpu, &b->deactivate, move_deactivate);
@@ -338,20 +318,6 @@ void rcl_lru_add_drain_all(struct rcl *m)
 		drain_cpu(m, &m->cpus[i]);
 }
 
-/* No lock is held and the place may be out of date; but a descriptor can always be read. */
-void rcl_lru_fetch_ahead(struct rcl *m, struct lruvec *lv, int lru)
-{
-	u32 left = __atomic_load_n(&lv->ahead[lru].left, __ATOMIC_RELAXED);
-	struct folio *f = __atomic_load_n(&lv->ahead[lru].at, __ATOMIC_RELAXED);
-
-	if (!left || f < m->frames || f >= m->frames + m->nr_frames)
-		return;
-	f = list_entry(__atomic_load_n(&f->lru.prev, __ATOMIC_RELAXED), struct folio, lru);
-	__builtin_prefetch(f, 1);
-	__atomic_store_n(&lv->ahead[lru].at, f, __ATOMIC_RELAXED);
-	__atomic_store_n(&lv->ahead[lru].left, left - 1, __ATOMIC_RELAXED);
-}
-
 void rcl_folio_add_lru(struct rcl *m, struct folio *f)
 {
 	struct lruvec *lv = rcl_folio_lruvec(m, f);
@@ -362,7 +328,7 @@ void rcl_folio_add_lru(struct rcl *m, struct folio *f)
 	/* For every page that comes in about one will be scanned. */
 	rcl_lru_fetch_ahead(m, lv, base);
 	rcl_lru_fetch_ahead(m, lv, base + LRU_ACTIVE);
-	batch_add(m, cpu, &cpu->batches.lru_add, f, move_add);
+	batch_add(m, cpu, &cpu->batches.lru_add, f, NULL);
 }
 
 void rcl_folio_rotate_reclaimable(struct rcl *m, struct folio *f)
@@ -403,20 +369,18 @@ static void activate_in_add_batch(struct rcl *m, struct folio *f)
 	cpu_unlock(m, cpu);
 }
 
-void rcl_folio_mark_accessed(struct rcl *m, struct folio *f)
+void rcl_folio_accessed_again(struct rcl *m, struct folio *f)
 {
 	u32 v = folio_flags(f);
 
-	if (!(v & BIT(PG_referenced))) {
-		folio_set(f, PG_referenced);
-	} else if (!(v & (BIT(PG_unevictable) | BIT(PG_active)))) {
-		if (v & BIT(PG_lru))
-			rcl_folio_activate(m, f);
-		else
-			activate_in_add_batch(m, f);
-		folio_clear(f, PG_referenced);
-		rcl_workingset_activation(m, f);
-	}
+	if (v & (BIT(PG_unevictable) | BIT(PG_active)))
+		return;
+	if (v & BIT(PG_lru))
+		rcl_folio_activate(m, f);
+	else
+		activate_in_add_batch(m, f);
+	folio_clear(f, PG_referenced);
+	rcl_workingset_activation(m, f);
 }
 
 void rcl_folio_deactivate(struct rcl *m, struct folio *f)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * LRU lists and the per-CPU batches in front of them (algorithm: Linux 6.1 mm/swap.c).
+ * LRU lists and the per-CPU batches in front of them (algorithm: Linux 6.1 mm/swap.c). What is done
+ * for each page stands in lru_inline.h.
  *
  * Field legend:  L lru_lock   A atomic   c constant
  */
@@ -57,13 +58,6 @@ static inline bool is_active_lru(int lru)
 {
 	return lru == LRU_ACTIVE_ANON || lru == LRU_ACTIVE_FILE;
 }
-/* The list a folio's flags say it belongs on. */
-static inline int folio_lru_list(const struct folio *f)
-{
-	if (folio_test(f, PG_unevictable))
-		return LRU_UNEVICTABLE;
-	return (folio_is_file_lru(f) ? LRU_FILE : 0) + (folio_test(f, PG_active) ? LRU_ACTIVE : 0);
-}
 
 #define FOLIO_BATCH_SIZE 15
 struct folio_batch {
@@ -78,23 +72,8 @@ void rcl_lruvec_init(struct lruvec *lv, struct node *node, struct memcg *memcg);
 
 /* Size of one list in pages, zones 0..zone_idx. */
 u64 rcl_lruvec_lru_size(const struct lruvec *lv, int lru, int zone_idx);
-/* A counter of the lruvec's group and all below it (of the whole node for the root group). */
-s64 rcl_lruvec_page_state(struct lruvec *lv, enum node_stat_item item);
-/* Change a node counter and the group's share of it. lv->memcg's ancestors see it when reading. */
-void rcl_mod_lruvec_state(struct lruvec *lv, enum node_stat_item item, s64 n);
-/* The same for the lruvec a folio is charged to. */
-void rcl_mod_folio_state(struct rcl *m, struct folio *f, enum node_stat_item item, s64 n);
-struct lruvec *rcl_folio_lruvec(struct rcl *m, const struct folio *f);
-struct lruvec *rcl_memcg_lruvec(struct rcl *m, struct memcg *memcg, struct node *node);
-struct lruvec *rcl_parent_lruvec(struct rcl *m, struct lruvec *lv);
-
-/* List operations under lru_lock; they keep all sizes. The folio's flags choose the list. */
-void rcl_lruvec_add_folio(struct lruvec *lv, struct folio *f);
-void rcl_lruvec_add_folio_tail(struct lruvec *lv, struct folio *f);
-void rcl_lruvec_del_folio(struct lruvec *lv, struct folio *f);
 /* Take a folio that need not stay there off the unevictable list. Else nothing. */
 void rcl_lruvec_rescue_folio(struct rcl *m, struct lruvec *lv, struct folio *f);
-void rcl_update_lru_size(struct lruvec *lv, int lru, u32 zone, s64 nr);
 
 /*
  * The old end of a list is a chain of cold descriptors: each has to come from memory before the
@@ -108,12 +87,10 @@ static inline void lru_start_ahead(struct lruvec *lv, int lru)
 			 __ATOMIC_RELAXED);
 	__atomic_store_n(&lv->ahead[lru].left, LRU_AHEAD, __ATOMIC_RELAXED);
 }
-void rcl_lru_fetch_ahead(struct rcl *m, struct lruvec *lv, int lru);
 
 /* Queue on this CPU's batch; the folio reaches its list when the batch is full or drained. */
 void rcl_folio_add_lru(struct rcl *m, struct folio *f);
 void rcl_folio_rotate_reclaimable(struct rcl *m, struct folio *f);
-void rcl_folio_mark_accessed(struct rcl *m, struct folio *f);
 void rcl_folio_activate(struct rcl *m, struct folio *f);
 void rcl_folio_deactivate(struct rcl *m, struct folio *f);
 void rcl_folio_deactivate_file(struct rcl *m, struct folio *f);
@@ -126,7 +103,6 @@ int rcl_folio_isolate_lru(struct rcl *m, struct folio *f);
 /* Put an isolated folio back and drop the isolation's reference. */
 void rcl_folio_putback_lru(struct rcl *m, struct folio *f);
 /* mlock accounting (mm/mlock.c): an evictable folio becomes unevictable and back. */
-bool rcl_folio_evictable(const struct folio *f);
 void rcl_mlock_folio(struct rcl *m, struct folio *f);
 void rcl_munlock_folio(struct rcl *m, struct folio *f);
 

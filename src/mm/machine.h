@@ -210,4 +210,7 @@ void rcl_tunables_apply(struct rcl *m);
 /* Check every invariant of the whole machine; false (with text on stderr) if one is broken. */
 bool rcl_check(struct rcl *m);
 
+/* What the page lists need of all this for each page. */
+#include "mm/lru_inline.h"
+
 #endif

@@ -164,19 +164,6 @@ void rcl_memcg_exit(struct rcl *m)
 	m->root_memcg = NULL;
 }
 
-struct memcg *rcl_current_memcg(struct rcl *m)
-{
-	struct task *t = rcl_current(m);
-	struct memcg *memcg = t->active_memcg ? t->active_memcg : t->memcg;
-
-	return memcg ? memcg : m->root_memcg;
-}
-
-void rcl_count_memcg_events(struct memcg *memcg, enum vm_event_item item, s64 n)
-{
-	shared_add(&memcg->events[item], n, memcg->m->threaded);
-}
-
 s64 rcl_memcg_nr_swap_pages(struct rcl *m, struct memcg *memcg)
 {
 	(void)memcg; /* memory.swap.max comes later */

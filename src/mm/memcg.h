@@ -74,9 +74,6 @@ void rcl_memcg_uncharge_kmem(struct rcl *m, struct memcg *memcg, u32 nr_pages);
 int rcl_memcg_charge_bytes(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 bytes);
 void rcl_memcg_uncharge_bytes(struct rcl *m, struct memcg *memcg, u32 bytes);
 
-/* The group a task runs in; the root group for kernel threads. */
-struct memcg *rcl_current_memcg(struct rcl *m);
-void rcl_count_memcg_events(struct memcg *memcg, enum vm_event_item item, s64 n);
 /* May this group (and its ancestors) still use swap? Pages. */
 s64 rcl_memcg_nr_swap_pages(struct rcl *m, struct memcg *memcg);
 bool rcl_memcg_swap_full(struct rcl *m, struct folio *f);

@@ -22,17 +22,6 @@
 #include "mm/mm.h"
 #include "mm/mm_lock.h"
 
-bool rcl_folio_evictable(const struct folio *f)
-{
-	u32 v = folio_flags(f);
-
-	if (unlikely(v & BIT(PG_mlocked)))
-		return false;
-	if (v & BIT(PG_anon) || !f->mapping)
-		return true;
-	return !(f->mapping->flags & MAPPING_UNEVICTABLE);
-}
-
 static void set_mlocked(struct rcl *m, struct folio *f)
 {
 	if (folio_test_set(f, PG_mlocked))

@@ -53,12 +53,6 @@ static void *pack_shadow(u16 memcg_id, u32 node, u64 age, bool workingset)
 	return (void *)(uintptr_t)(v << 1 | 1);
 }
 
-void rcl_workingset_age_nonresident(struct rcl *m, struct lruvec *lv, u64 nr_pages)
-{
-	for (; lv; lv = rcl_parent_lruvec(m, lv))
-		shared_add(&lv->nonresident_age, (s64)nr_pages, m->threaded);
-}
-
 void *rcl_workingset_eviction(struct rcl *m, struct folio *f, struct memcg *target)
 {
 	struct node *node = folio_node(m, f);
@@ -126,17 +120,11 @@ static struct lruvec *node_lruvec(struct rcl *m, struct radix_node *node)
 	return rcl_memcg_lruvec(m, memcg, m->nodes + nid);
 }
 
-void rcl_workingset_update_node(struct rcl *m, struct mapping *mapping, struct radix_node *node)
+void rcl_workingset_track_node(struct rcl *m, struct radix_node *node, bool only_shadows)
 {
-	bool only_shadows = node->count && node->count == node->nr_values;
-	bool listed = !list_empty(&node->private_list), first = false;
-	struct lruvec *lv;
+	struct lruvec *lv = node_lruvec(m, node);
+	bool first = false;
 
-	RCL_DEBUG_ASSERT(spin_is_held(&mapping->lock));
-	(void)mapping;
-	if (only_shadows == listed)
-		return;
-	lv = node_lruvec(m, node);
 	spin_lock(&lv->shadow_lock);
 	if (only_shadows) {
 		list_add_tail(&node->private_list, &lv->shadow_nodes);
