@@ -124,7 +124,8 @@ static int map_new_page(struct fault *ft, pte_t old, struct folio *source)
 			m->plat->ops->page_zero(m->plat, f);
 	}
 	folio_set(f, PG_uptodate);
-	folio_set(f, PG_swapbacked);
+	if (likely(!(ft->vma->flags & VM_DROPPABLE)))
+		folio_set(f, PG_swapbacked);
 	folio_set(f, PG_exclusive);
 	pte = lock_pte(ft, old);
 	if (!pte) {

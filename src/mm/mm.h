@@ -80,7 +80,8 @@ enum vm_flag {
 	VM_LOCKED = 16,
 	VM_RAND_READ = 32,
 	VM_SEQ_READ = 64,
-	VM_PRIVATE = 128 /* of a file: a write copies the page into anonymous memory */
+	VM_PRIVATE = 128,  /* of a file: a write copies the page into anonymous memory */
+	VM_DROPPABLE = 256 /* anonymous: reclaim drops pages, dirty or not; they never see swap */
 };
 
 /*

@@ -16,7 +16,8 @@
  *    tasks count. A mapping in a locked vma ends the walk and says so.
  *  - unmap: the dirty bit moves to the folio. Anonymous: the entry becomes a swap entry, one more
  *    user of the slot. Lazyfree and clean: the entry vanishes; but if it was written again, the
- *    folio is ordinary anonymous memory once more and stays mapped.
+ *    folio is ordinary anonymous memory once more and stays mapped. In droppable memory all
+ *    folios are lazyfree from the start, written or not, and remain so.
  *  - mkclean: entries lose dirty and write permission, so that the next write faults and is seen.
  *
  * Locking: the list's lock, then page_table_lock of each address space.
@@ -201,13 +202,13 @@ static bool visit_unmap(struct rcl *m, struct folio *f, struct vma *vma, pte_t *
 {
 	struct mm *mm = vma->mm;
 	pte_t old = pte_read(pte);
-	bool *locked = arg;
+	bool droppable = vma_flags(vma) & VM_DROPPABLE, *locked = arg;
 
 	if (vma_flags(vma) & VM_LOCKED) {
 		*locked = true;
 		return false;
 	}
-	if (old & PTE_DIRTY)
+	if (old & PTE_DIRTY && !droppable)
 		rcl_folio_mark_dirty(m, f);
 	if (!folio_is_anon(f)) {
 		pte_write(pte, 0);
@@ -223,7 +224,8 @@ static bool visit_unmap(struct rcl *m, struct folio *f, struct vma *vma, pte_t *
 	} else {
 		/* Lazyfree: may vanish if nobody else holds it and it was not written since. */
 		if (folio_ref_count(f) != 1 + f->mapcount || folio_test(f, PG_dirty)) {
-			folio_set(f, PG_swapbacked);
+			if (!droppable)
+				folio_set(f, PG_swapbacked);
 			return false;
 		}
 		pte_write(pte, 0);
