@@ -30,6 +30,20 @@
 
 #include "mm/types.h"
 
+/*
+ * The engine is also compiled with RCL_SIM_ONLY, for programs whose machines are all simulated
+ * (CMakeLists.txt). Then there is nothing to ask: a machine has one thread, and its platform is the
+ * simulator.
+ */
+#ifdef RCL_SIM_ONLY
+#define RCL_THREADS 0
+/* Nobody else changes a word between two looks at it: the compiler may look once. */
+#define __atomic_load_n(p, order)     (*(p))
+#define __atomic_store_n(p, v, order) ((void)(*(p) = (v)))
+#else
+#define RCL_THREADS 1
+#endif
+
 #define SPIN_HELD     1u
 #define SPIN_THREADED 0x80000000u
 
@@ -57,7 +71,7 @@ static inline bool spin_trylock(struct spinlock *l)
 
 	if (v & SPIN_HELD)
 		return false;
-	if (likely(!v)) {
+	if (!RCL_THREADS || likely(!v)) {
 		l->word = SPIN_HELD;
 		return true;
 	}
@@ -65,7 +79,7 @@ static inline bool spin_trylock(struct spinlock *l)
 }
 static inline void spin_unlock(struct spinlock *l)
 {
-	if (likely(__atomic_load_n(&l->word, __ATOMIC_RELAXED) == SPIN_HELD))
+	if (!RCL_THREADS || likely(__atomic_load_n(&l->word, __ATOMIC_RELAXED) == SPIN_HELD))
 		l->word = 0;
 	else
 		__atomic_store_n(&l->word, SPIN_THREADED, __ATOMIC_RELEASE);
@@ -81,7 +95,7 @@ static inline bool spin_is_held(const struct spinlock *l)
  */
 static inline s64 shared_add(s64 *p, s64 n, bool threaded)
 {
-	if (likely(!threaded))
+	if (!RCL_THREADS || likely(!threaded))
 		return *p += n;
 	return __atomic_add_fetch(p, n, __ATOMIC_RELAXED);
 }

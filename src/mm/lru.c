@@ -264,7 +264,7 @@ static __attribute__((noinline)) void move_and_unlock(struct rcl *m, struct cpu 
 {
 	struct folio_batch mine;
 
-	if (unlikely(m->threaded)) {
+	if (rcl_is_threaded(m)) {
 		mine = *b;
 		b->nr = 0;
 		b = &mine;

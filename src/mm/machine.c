@@ -84,6 +84,7 @@ int rcl_machine_open(const struct rcl_machine_config *cfg, struct rcl **out)
 	if (!m)
 		return -ENOMEM;
 	m->plat = cfg->plat;
+	RCL_ASSERT(RCL_THREADS || (cfg->plat->simulated && !cfg->plat->threaded));
 	m->threaded = cfg->plat->threaded;
 	m->tun = cfg->tunables;
 	m->next_task_id = 1;

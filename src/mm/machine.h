@@ -70,6 +70,14 @@ struct rcl {
 	void *oom_state; /* oom.c */
 };
 
+static inline bool rcl_is_simulated(const struct platform *p)
+{
+	return !RCL_THREADS || likely(p->simulated);
+}
+static inline bool rcl_is_threaded(const struct rcl *m)
+{
+	return RCL_THREADS && unlikely(m->threaded);
+}
 static inline struct folio *pfn_folio(struct rcl *m, u64 pfn)
 {
 	return m->frames + pfn;
@@ -89,12 +97,12 @@ static inline struct zone *folio_zone(struct rcl *m, const struct folio *f)
 static inline struct task *rcl_current(struct rcl *m)
 {
 	struct platform *p = m->plat;
-	return likely(p->simulated) ? p->current : p->ops->current(p);
+	return rcl_is_simulated(p) ? p->current : p->ops->current(p);
 }
 static inline struct cpu *rcl_this_cpu(struct rcl *m)
 {
 	struct platform *p = m->plat;
-	return m->cpus + (likely(p->simulated) ? p->cpu : p->ops->this_cpu(p));
+	return m->cpus + (rcl_is_simulated(p) ? p->cpu : p->ops->this_cpu(p));
 }
 /*
  * A CPU's own structures: in the simulator nobody else can be at them, on the host its lock is
@@ -102,13 +110,13 @@ static inline struct cpu *rcl_this_cpu(struct rcl *m)
  */
 static inline struct cpu *cpu_lock(struct rcl *m, struct cpu *cpu)
 {
-	if (unlikely(m->threaded))
+	if (rcl_is_threaded(m))
 		spin_lock(&cpu->lock);
 	return cpu;
 }
 static inline void cpu_unlock(struct rcl *m, struct cpu *cpu)
 {
-	if (unlikely(m->threaded))
+	if (rcl_is_threaded(m))
 		spin_unlock(&cpu->lock);
 }
 /*
@@ -120,7 +128,7 @@ static inline bool task_test_set(struct rcl *m, u32 flag)
 	struct task *t = rcl_current(m);
 	u32 old = t->flags;
 
-	if (likely(!m->threaded))
+	if (!rcl_is_threaded(m))
 		t->flags = old | flag;
 	else
 		old = __atomic_fetch_or(&t->flags, flag, __ATOMIC_RELAXED);
@@ -130,7 +138,7 @@ static inline void task_clear(struct rcl *m, u32 flag)
 {
 	struct task *t = rcl_current(m);
 
-	if (likely(!m->threaded))
+	if (!rcl_is_threaded(m))
 		t->flags &= ~flag;
 	else
 		__atomic_fetch_and(&t->flags, ~flag, __ATOMIC_RELAXED);
@@ -142,36 +150,36 @@ static inline bool rcl_is_kswapd(struct rcl *m)
 static inline u64 rcl_now(struct rcl *m)
 {
 	struct platform *p = m->plat;
-	return likely(p->simulated) ? p->now : p->ops->now(p);
+	return rcl_is_simulated(p) ? p->now : p->ops->now(p);
 }
 /* Charge CPU work to the running task (simulator). */
 static inline void rcl_work(struct rcl *m, enum rcl_work w)
 {
 	struct platform *p = m->plat;
-	if (likely(p->simulated))
+	if (rcl_is_simulated(p))
 		p->now += p->cost_ns[w];
 }
 static inline void rcl_work_n(struct rcl *m, enum rcl_work w, u64 n)
 {
 	struct platform *p = m->plat;
-	if (likely(p->simulated))
+	if (rcl_is_simulated(p))
 		p->now += p->cost_ns[w] * n;
 }
 /* A place where interrupts arrive and others may run (cond_resched). No spinlock held. */
 static inline void rcl_poll(struct rcl *m)
 {
 	struct platform *p = m->plat;
-	if (p->simulated && unlikely(p->now >= p->next_event))
-		p->ops->poll(p);
+	if (rcl_is_simulated(p) && unlikely(p->now >= p->next_event))
+		PLATFORM_CALL(p, poll)(p);
 }
 /* Sleep at most timeout_ns while *word == value; see platform.h. io: the wait is for I/O. */
 static inline int rcl_wait_on(struct rcl *m, u32 *word, u32 value, u64 timeout_ns, bool io)
 {
-	return m->plat->ops->wait_on(m->plat, word, value, timeout_ns, io);
+	return PLATFORM_CALL(m->plat, wait_on)(m->plat, word, value, timeout_ns, io);
 }
 static inline u32 rcl_wake(struct rcl *m, u32 *word, u32 n)
 {
-	return m->plat->ops->wake(m->plat, word, n);
+	return PLATFORM_CALL(m->plat, wake)(m->plat, word, n);
 }
 static inline u64 rcl_jiffies_to_ns(struct rcl *m, u64 jiffies)
 {

@@ -179,7 +179,7 @@ bool rcl_memcg_swap_full(struct rcl *m, struct folio *f)
 /* Counters of events; nobody decides anything by them. */
 static void count_one(struct memcg *memcg, u64 *what)
 {
-	if (likely(!memcg->m->threaded))
+	if (!rcl_is_threaded(memcg->m))
 		++*what;
 	else
 		__atomic_fetch_add(what, 1, __ATOMIC_RELAXED);
@@ -522,7 +522,7 @@ static s64 take_all(struct rcl *m, s64 *what)
 {
 	s64 v = *what;
 
-	if (unlikely(m->threaded))
+	if (rcl_is_threaded(m))
 		return __atomic_exchange_n(what, 0, __ATOMIC_RELAXED);
 	*what = 0;
 	return v;

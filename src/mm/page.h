@@ -15,6 +15,7 @@
 #ifndef RCL_MM_PAGE_H
 #define RCL_MM_PAGE_H
 
+#include "mm/lock.h"
 #include "mm/types.h"
 
 enum folio_flag {
@@ -77,7 +78,7 @@ static inline bool folio_test(const struct folio *f, enum folio_flag bit)
 static inline void folio_set(struct folio *f, enum folio_flag bit)
 {
 	u32 v = folio_flags(f);
-	if (likely(!(v & BIT(PG_threaded))))
+	if (!RCL_THREADS || likely(!(v & BIT(PG_threaded))))
 		f->flags = v | BIT(bit);
 	else
 		__atomic_fetch_or(&f->flags, BIT(bit), __ATOMIC_ACQ_REL);
@@ -85,7 +86,7 @@ static inline void folio_set(struct folio *f, enum folio_flag bit)
 static inline void folio_clear(struct folio *f, enum folio_flag bit)
 {
 	u32 v = folio_flags(f);
-	if (likely(!(v & BIT(PG_threaded))))
+	if (!RCL_THREADS || likely(!(v & BIT(PG_threaded))))
 		f->flags = v & ~BIT(bit);
 	else
 		__atomic_fetch_and(&f->flags, ~BIT(bit), __ATOMIC_ACQ_REL);
@@ -94,7 +95,7 @@ static inline void folio_clear(struct folio *f, enum folio_flag bit)
 static inline bool folio_test_set(struct folio *f, enum folio_flag bit)
 {
 	u32 v = folio_flags(f);
-	if (likely(!(v & BIT(PG_threaded))))
+	if (!RCL_THREADS || likely(!(v & BIT(PG_threaded))))
 		f->flags = v | BIT(bit);
 	else
 		v = __atomic_fetch_or(&f->flags, BIT(bit), __ATOMIC_ACQ_REL);
@@ -103,7 +104,7 @@ static inline bool folio_test_set(struct folio *f, enum folio_flag bit)
 static inline bool folio_test_clear(struct folio *f, enum folio_flag bit)
 {
 	u32 v = folio_flags(f);
-	if (likely(!(v & BIT(PG_threaded))))
+	if (!RCL_THREADS || likely(!(v & BIT(PG_threaded))))
 		f->flags = v & ~BIT(bit);
 	else
 		v = __atomic_fetch_and(&f->flags, ~BIT(bit), __ATOMIC_ACQ_REL);
@@ -116,7 +117,7 @@ static inline s32 folio_ref_count(const struct folio *f)
 }
 static inline void folio_ref_add(struct folio *f, s32 n)
 {
-	if (likely(!folio_test(f, PG_threaded)))
+	if (!RCL_THREADS || likely(!folio_test(f, PG_threaded)))
 		f->refcount += n;
 	else
 		__atomic_add_fetch(&f->refcount, n, __ATOMIC_ACQ_REL);
@@ -130,7 +131,7 @@ static inline void folio_get(struct folio *f)
 static inline bool folio_try_get(struct folio *f)
 {
 	s32 c = folio_ref_count(f);
-	if (likely(!folio_test(f, PG_threaded))) {
+	if (!RCL_THREADS || likely(!folio_test(f, PG_threaded))) {
 		if (c)
 			f->refcount = c + 1;
 		return c;
@@ -143,14 +144,14 @@ static inline bool folio_try_get(struct folio *f)
 static inline bool folio_put_testzero(struct folio *f)
 {
 	RCL_DEBUG_ASSERT(folio_ref_count(f) > 0);
-	if (likely(!folio_test(f, PG_threaded)))
+	if (!RCL_THREADS || likely(!folio_test(f, PG_threaded)))
 		return --f->refcount == 0;
 	return __atomic_sub_fetch(&f->refcount, 1, __ATOMIC_ACQ_REL) == 0;
 }
 /* Freeze: if the count is exactly n, make it 0 and own the folio. */
 static inline bool folio_ref_freeze(struct folio *f, s32 n)
 {
-	if (likely(!folio_test(f, PG_threaded))) {
+	if (!RCL_THREADS || likely(!folio_test(f, PG_threaded))) {
 		if (f->refcount != n)
 			return false;
 		f->refcount = 0;

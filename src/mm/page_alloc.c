@@ -212,7 +212,7 @@ static always_inline struct folio *pcp_take(struct zone *z, struct cpu *cpu,
 static struct folio *alloc_from_pcp(struct zone *z, u32 order, u32 migratetype, u32 alloc_flags)
 {
 	struct rcl *m = z->m;
-	struct cpu_ref ref = get_cpu(m, m->plat->simulated);
+	struct cpu_ref ref = get_cpu(m, rcl_is_simulated(m->plat));
 	struct per_cpu_pages *pcp = z->pcp + ref.id;
 	struct list_head *list = &pcp->lists[order_to_pindex(migratetype, order)];
 	struct folio *f = NULL;
@@ -247,7 +247,7 @@ static struct folio *alloc_from_buddy(struct zone *z, u32 order, u32 migratetype
 	if (pfn == NO_BLOCK)
 		return NULL;
 
-	ref = get_cpu(m, m->plat->simulated);
+	ref = get_cpu(m, rcl_is_simulated(m->plat));
 	ref.cpu->events[PGALLOC_DMA + z->type] += 1 << order;
 	put_cpu(ref);
 	return describe_block(z, pfn, order);
@@ -514,7 +514,7 @@ static __attribute__((noinline)) void free_to_buddy(struct zone *z, struct folio
 	rcl_buddy_free(z, pfn, order, pageblock_type(m, pfn), false);
 	mod_zone_state(z, NR_FREE_PAGES, 1 << order);
 	spin_unlock(&z->lock);
-	ref = get_cpu(m, m->plat->simulated);
+	ref = get_cpu(m, rcl_is_simulated(m->plat));
 	ref.cpu->events[PGFREE] += 1 << order;
 	put_cpu(ref);
 }
@@ -540,7 +540,7 @@ static __attribute__((noinline)) void free_general(struct rcl *m, struct folio *
 
 void rcl_free_pages(struct rcl *m, struct folio *f, u32 order)
 {
-	if (likely(!order && m->plat->simulated))
+	if (likely(!order && rcl_is_simulated(m->plat)))
 		free_block(m, f, 0, true);
 	else
 		free_general(m, f, order);

@@ -29,7 +29,7 @@ static void submit(struct rcl *m, struct folio *f, u16 dev, u64 block, enum rcl_
 	struct rcl_io io = {.folio = f, .block = block, .dev = dev, .op = (u8)op, .sync = sync};
 
 	count_vm_events(m, op == RCL_IO_READ ? PGPGIN : PGPGOUT, PAGE_SIZE / 1024);
-	p->ops->submit(p, &io);
+	PLATFORM_CALL(p, submit)(p, &io);
 }
 
 void rcl_file_readpage(struct rcl *m, struct folio *f, bool sync)

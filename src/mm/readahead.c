@@ -61,7 +61,7 @@ static void submit_run(struct rcl *m, struct mapping *mapping, struct run *r)
 	if (!r->nr)
 		return;
 	cookie = r->workingset && rcl_psi_memstall_enter(m);
-	p->ops->plug_start(p);
+	PLATFORM_CALL(p, plug_start)(p);
 	for (u64 i = r->start; i < r->start + r->nr; i++) {
 		/* Locked by us: it can only be the folio that was inserted. */
 		struct folio *f = i == r->start ? r->first : rcl_radix_load(mapping, i);
@@ -69,7 +69,7 @@ static void submit_run(struct rcl *m, struct mapping *mapping, struct run *r)
 		rcl_file_readpage(m, f, false);
 		folio_put(m, f);
 	}
-	p->ops->plug_finish(p);
+	PLATFORM_CALL(p, plug_finish)(p);
 	if (r->workingset)
 		rcl_psi_memstall_leave(m, cookie);
 	*r = (struct run){0};

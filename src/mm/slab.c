@@ -132,14 +132,14 @@ static inline struct cpu *lock_cpu(struct rcl *m)
 {
 	struct cpu *cpu = rcl_this_cpu(m);
 
-	if (unlikely(m->threaded))
+	if (rcl_is_threaded(m))
 		spin_lock(&cpu->lock);
 	return cpu;
 }
 
 static inline void unlock_cpu(struct rcl *m, struct cpu *cpu)
 {
-	if (unlikely(m->threaded))
+	if (rcl_is_threaded(m))
 		spin_unlock(&cpu->lock);
 }
 

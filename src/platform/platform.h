@@ -116,4 +116,17 @@ struct platform {
 /* The engine's side of I/O: called by the platform when an I/O has ended; may not wait. */
 void rcl_end_io(struct rcl *m, const struct rcl_io *io, int error);
 
+/* Calls of the simulator's operations that need no pointer. */
+#ifdef RCL_SIM_ONLY
+#define PLATFORM_CALL(p, op) rcl_sim_##op
+int rcl_sim_wait_on(struct platform *p, u32 *word, u32 value, u64 timeout_ns, bool io);
+u32 rcl_sim_wake(struct platform *p, u32 *word, u32 n);
+void rcl_sim_poll(struct platform *p);
+void rcl_sim_submit(struct platform *p, const struct rcl_io *io);
+void rcl_sim_plug_start(struct platform *p);
+void rcl_sim_plug_finish(struct platform *p);
+#else
+#define PLATFORM_CALL(p, op) (p)->ops->op
+#endif
+
 #endif

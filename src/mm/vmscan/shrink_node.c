@@ -63,7 +63,7 @@ static void shrink_lruvec(struct rcl *m, struct lruvec *lv, struct scan_control 
 
 	rcl_get_scan_count(m, lv, sc, nr);
 	memcpy(targets, nr, sizeof(nr));
-	m->plat->ops->plug_start(m->plat);
+	PLATFORM_CALL(m->plat, plug_start)(m->plat);
 	while (nr[LRU_INACTIVE_ANON] || nr[LRU_ACTIVE_FILE] || nr[LRU_INACTIVE_FILE]) {
 		for_each_evictable_lru (lru) {
 			u64 n = min(nr[lru], (u64)SWAP_CLUSTER_MAX);
@@ -79,7 +79,7 @@ static void shrink_lruvec(struct rcl *m, struct lruvec *lv, struct scan_control 
 		if (!rebalance(nr, targets))
 			break;
 	}
-	m->plat->ops->plug_finish(m->plat);
+	PLATFORM_CALL(m->plat, plug_finish)(m->plat);
 	sc->nr_reclaimed += nr_reclaimed;
 
 	if (rcl_total_swap_pages(m) && rcl_inactive_is_low(lv, LRU_INACTIVE_ANON))
