@@ -103,6 +103,8 @@ int rcl_machine_open(const struct rcl_machine_config *cfg, struct rcl **out)
 
 void rcl_machine_close(struct rcl *m)
 {
+	if (m->plat->ops->closing)
+		m->plat->ops->closing(m->plat);
 	__atomic_store_n(&m->stopping, true, __ATOMIC_RELEASE);
 	for (u32 n = 0; n < m->nr_nodes; n++)
 		rcl_kswapd_stop(m, &m->nodes[n]);

@@ -94,6 +94,15 @@ void rcl_psi_task_change(struct rcl *m, struct task *t, bool productive)
 		change(m, t, 0, productive ? 1 : -1);
 }
 
+void rcl_psi_task_move(struct rcl *m, struct task *t, struct memcg *memcg)
+{
+	int stalled = t->in_memstall, counts = t->productive && !t->in_memstall;
+
+	change(m, t, -stalled, -counts);
+	t->memcg = memcg;
+	change(m, t, stalled, counts);
+}
+
 void rcl_psi_read(struct rcl *m, struct memcg *memcg, u64 *some_ns, u64 *full_ns)
 {
 	struct psi *p = &(memcg ? memcg : m->root_memcg)->psi;

@@ -96,6 +96,8 @@ struct platform_ops {
 	 */
 	void *(*reserve)(struct platform *p, size_t bytes);
 	void (*release)(struct platform *p, void *mem, size_t bytes);
+	/* The machine is about to close: make it forget tasks of the platform's (NULL: none). */
+	void (*closing)(struct platform *p);
 };
 
 /* The part both platforms share; embedded first in the platform's own struct. */

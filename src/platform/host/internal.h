@@ -40,23 +40,22 @@ struct host_plug {
  * A thread that runs engine code. Found through the host's pthread key. Threads that enter have
  * their task in `own`; a task that the engine spawned is the engine's, and task->platform is this.
  */
+#define HOST_ENTER_DEPTH 8
 struct host_thread {
-	struct rcl_host *h;    /* c */
-	struct task *task;     /* c */
-	struct task own;       /* t, as task.h says */
-	u32 depth;	       /* t: of rcl_host_enter() */
-	bool attached;	       /* L: the machine knows the task */
-	struct host_plug plug; /* t */
-	struct list_head link; /* L: h->threads */
-	void (*fn)(void *);    /* c: spawned threads: what they run */
-	void *arg;	       /* c */
-	pthread_t pthread;     /* c: spawned threads */
+	struct rcl_host *h;		       /* c */
+	struct task *task;		       /* c */
+	struct task own;		       /* t, as task.h says */
+	u32 depth;			       /* t: of rcl_host_enter() */
+	bool attached;			       /* L: the machine knows the task */
+	struct memcg *outer[HOST_ENTER_DEPTH]; /* t: task->memcg before each rcl_host_enter() */
+	struct host_plug plug;		       /* t */
+	struct list_head link;		       /* L: h->threads */
+	void (*fn)(void *);		       /* c: spawned threads: what they run */
+	void *arg;			       /* c */
+	pthread_t pthread;		       /* c: spawned threads */
 };
 
-#define HOST_WAIT_BUCKETS 256u
-struct host_wait_bucket {
-	u32 sleepers; /* A: threads that sleep on a word that falls here, or are about to */
-};
+#define HOST_SLEEPERS_BITS 8
 
 struct rcl_host {
 	struct platform plat;	    /* first: ops get a pointer to it */
@@ -66,16 +65,14 @@ struct rcl_host {
 	u64 random_state;	    /* A */
 
 	/* arena.c */
-	char *arena;		/* c: frame 0 */
-	void *arena_map;	/* c: all of the mapping */
-	size_t arena_map_bytes; /* c */
+	char *arena; /* c: frame 0 */
 
 	/* thread.c */
 	pthread_key_t key;	  /* c: struct host_thread * */
 	pthread_mutex_t lock;	  /* never held while waiting for anything else */
 	struct list_head threads; /* L: those that entered */
 	bool closing;		  /* L: the machine is closing: no task may be attached any more */
-	struct host_wait_bucket waiters[HOST_WAIT_BUCKETS];
+	u32 sleepers[1u << HOST_SLEEPERS_BITS]; /* A: threads asleep, by their word's address */
 
 	/* The I/O half. */
 	struct host_io *io; /* I */
@@ -107,16 +104,6 @@ static inline u64 host_now(const struct rcl_host *h)
 	return h->plat.ops->now((struct platform *)&h->plat);
 }
 
-/* ---- host.c ---- */
-
-/*
- * Zeroed address space, a multiple of pages; wiped in a forked child. huge: aligned to huge pages
- * and made of them where the system can. NULL if refused.
- */
-void *rcl_host_reserve(size_t bytes);
-void rcl_host_release(void *mem, size_t bytes);
-u64 rcl_host_random(struct platform *p);
-
 /* ---- arena.c ---- */
 
 int rcl_host_arena_init(struct rcl_host *h);
@@ -136,6 +123,7 @@ u64 rcl_host_stamp_of(const void *page);
 int rcl_host_threads_init(struct rcl_host *h);
 void rcl_host_threads_exit(struct rcl_host *h);
 struct task *rcl_host_current(struct platform *p);
+u32 rcl_host_this_cpu(struct platform *p);
 int rcl_host_spawn(struct platform *p, struct task *t, void (*fn)(void *), void *arg);
 void rcl_host_join(struct platform *p, struct task *t);
 int rcl_host_wait_on(struct platform *p, u32 *word, u32 value, u64 timeout_ns, bool io);

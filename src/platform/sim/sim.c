@@ -7,8 +7,8 @@
  * something in the engine that can never return) there is nobody to tell, and the program ends.
  */
 #include <stdio.h>
-#include <sys/mman.h>
 
+#include "platform/reserve.h"
 #include "platform/sim/internal.h"
 
 static u64 sim_now(struct platform *p)
@@ -45,41 +45,16 @@ static u64 sim_random(struct platform *p)
 	return rng_next(&to_sim(p)->rng_engine);
 }
 
-/*
- * A large reservation is used all over, at random: huge pages save it most of its TLB misses. Small
- * ones, of which a sweep opens many, take only what they use.
- */
-#define HUGE_PAGE	  (2ull << 20)
-#define HUGE_PAGE_RESERVE (16 * HUGE_PAGE)
-
 static void *sim_reserve(struct platform *p, size_t bytes)
 {
-	size_t slack = bytes >= HUGE_PAGE_RESERVE ? HUGE_PAGE : 0;
-	char *mem = mmap(NULL, bytes + slack, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
 	(void)p;
-	if (mem == MAP_FAILED)
-		return NULL;
-	if (slack) {
-		size_t head = -(uintptr_t)mem & (HUGE_PAGE - 1);
-		size_t used = (bytes + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
-
-		if (head)
-			munmap(mem, head);
-		mem += head;
-		if (bytes + slack - head > used)
-			munmap(mem + used, bytes + slack - head - used);
-		madvise(mem, bytes, MADV_HUGEPAGE); /* where there is none it is no loss */
-	}
-	return mem;
+	return rcl_reserve_memory(bytes);
 }
 
 static void sim_release(struct platform *p, void *mem, size_t bytes)
 {
 	(void)p;
-	if (mem)
-		munmap(mem, bytes);
+	rcl_release_memory(mem, bytes);
 }
 
 #define COMMON_OPS                                                                                 \
