@@ -168,9 +168,10 @@ static int open_group(struct run *r)
 	return ret ? ret : rcl_memcg_set_max(r->m, r->group, r->req->limit);
 }
 
-int rcl_run_create_file(struct run *r, const char *name, u64 pages, struct mapping **out)
+int rcl_run_create_file(struct run *r, const char *name, u32 region, u64 pages,
+			struct mapping **out)
 {
-	return r->world->create_file(r, name, pages, out);
+	return r->world->create_file(r, name, region, pages, out);
 }
 
 /* ---- The program --------------------------------------------------------------------------- */
@@ -240,8 +241,8 @@ static int map_regions(struct run *r, struct process *p)
 			return -E2BIG;
 		if (place->is_file) {
 			if (p == r->processes)
-				ret = rcl_run_create_file(r, trace->regions[i].name, place->pages,
-							  &place->mapping);
+				ret = rcl_run_create_file(r, trace->regions[i].name, i,
+							  place->pages, &place->mapping);
 			else
 				ret = 0;
 			place->mapping = r->processes[0].places[i].mapping;
@@ -296,13 +297,14 @@ int rcl_run_task(struct run *r, struct mm *mm, struct memcg *group, const char *
 
 void rcl_run_fail(struct run *r, enum rcl_sim_outcome outcome, u64 access, const char *fmt, ...)
 {
+	enum rcl_sim_outcome none = RCL_SIM_COMPLETED;
 	va_list ap;
 
 	if (outcome == RCL_SIM_CANCELLED || outcome == RCL_SIM_CORRUPT || outcome == RCL_SIM_BROKEN)
-		r->stop = true;
-	if (r->res->outcome != RCL_SIM_COMPLETED)
+		__atomic_store_n(&r->stop, true, __ATOMIC_RELAXED);
+	if (!__atomic_compare_exchange_n(&r->res->outcome, &none, outcome, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE))
 		return;
-	r->res->outcome = outcome;
 	r->res->bad_access = access;
 	va_start(ap, fmt);
 	vsnprintf(r->res->detail, sizeof(r->res->detail), fmt, ap);
@@ -405,9 +407,11 @@ static int start_program(struct run *r)
 {
 	int ret = create_processes(r);
 
+	if (!ret && r->play && r->m->threaded)
+		ret = rcl_run_play_open_files(r);
 	if (!ret && !r->play)
 		ret = rcl_run_replay_init(r);
-	if (!ret && r->req->check && !r->play)
+	if (!ret && r->req->check && (!r->play || r->world->play_memory))
 		ret = r->world->content_init(r);
 	if (!ret)
 		ret = rcl_run_start(r);
@@ -437,10 +441,12 @@ static int play(struct run *r)
 	r->res->wall_ns = wall_clock() - begun;
 	if (ret)
 		return ret;
-	if (r->req->check && !rcl_check(r->m))
+	/* (Where the machine's own tasks go on meanwhile there is no looking at all of it.) */
+	if (r->req->check && !r->m->threaded && !rcl_check(r->m))
 		rcl_run_fail(r, RCL_SIM_BROKEN, r->req->trace->count,
 			     "an invariant of the machine does not hold at the end");
-	return collect(r, some, full);
+	ret = collect(r, some, full);
+	return ret || !r->world->finish ? ret : r->world->finish(r);
 }
 
 static int set_up(struct run *r)
@@ -450,9 +456,11 @@ static int set_up(struct run *r)
 	if (ret)
 		return ret;
 	r->check_every = (u64)r->req->tunables.check_every;
-	if (r->req->check && !r->check_every)
+	if (r->req->check && !r->check_every && r->plat->simulated)
 		r->check_every = RCL_SIM_CHECK_EVERY;
 	ret = open_machine(r);
+	if (!ret && r->world->machine_opened)
+		ret = r->world->machine_opened(r);
 	if (!ret)
 		ret = rcl_writeback_add_device(r->m, r->disk);
 	if (!ret)
@@ -496,6 +504,8 @@ static void tear_down(struct run *r, bool orderly)
 			rcl_mapping_destroy(r->m, r->processes[0].places[i].mapping);
 	if (orderly && r->m) {
 		rcl_run_start_undo(r);
+		if (r->world->machine_closing)
+			r->world->machine_closing(r);
 		rcl_machine_close(r->m);
 	}
 	r->world->close(r);

@@ -22,7 +22,7 @@
  * An address space that nobody uses any more (exec, exit) is emptied at once and destroyed at the
  * end of the run, as a task of it may still be asleep in a fault.
  */
-#include "sim/run.h"
+#include "sim/world.h"
 
 #include <stdlib.h>
 
@@ -60,8 +60,9 @@ static const struct rcl_trace_recording *recording(const struct run *r)
 
 static bool is_dead(const struct runner *t)
 {
-	return unlikely(fatal_signal_pending((struct task *)&t->task) || t->process->mm->dead ||
-			t->run->stop);
+	return unlikely(fatal_signal_pending((struct task *)&t->task) ||
+			__atomic_load_n(&t->process->mm->dead, __ATOMIC_RELAXED) ||
+			__atomic_load_n(&t->run->stop, __ATOMIC_RELAXED));
 }
 
 /* ---- Set-up --------------------------------------------------------------------------------- */
@@ -139,8 +140,8 @@ static struct file *file_of(struct run *r, u32 region)
 		u64 size = (rec->sizes[region] + PAGE_SIZE - 1) >> PAGE_SHIFT;
 
 		/* Room on the disk for all that it will grow to. */
-		if (rcl_run_create_file(r, rec->names[region], max(rec->file_pages[region], (u64)1),
-					&p->mappings[region]))
+		if (rcl_run_create_file(r, rec->names[region], region,
+					max(rec->file_pages[region], (u64)1), &p->mappings[region]))
 			return NULL;
 		p->mappings[region]->size = size;
 		rcl_file_open(r->m, p->mappings[region], &p->files[region]);
@@ -151,6 +152,19 @@ static struct file *file_of(struct run *r, u32 region)
 	return &p->files[region];
 }
 
+struct mapping *rcl_run_play_mapping(const struct run *r, u32 region)
+{
+	return r->play->mappings[region];
+}
+
+int rcl_run_play_open_files(struct run *r)
+{
+	for (u32 i = 0; i < r->req->trace->nr_regions; i++)
+		if (recording(r)->file_pages[i] && !file_of(r, i))
+			return -ENOMEM;
+	return 0;
+}
+
 /* ---- Waiting -------------------------------------------------------------------------------- */
 
 /* Until *word is at least `value`: 0, or -EINTR. */
@@ -159,7 +173,7 @@ static int wait_until(struct runner *t, u32 *word, u32 value)
 	struct rcl *m = t->run->m;
 
 	for (;;) {
-		u32 now = *word;
+		u32 now = __atomic_load_n(word, __ATOMIC_ACQUIRE);
 
 		if (now >= value)
 			return 0;
@@ -171,7 +185,7 @@ static int wait_until(struct runner *t, u32 *word, u32 value)
 
 static void set_word(struct run *r, u32 *word, u32 value)
 {
-	*word = value;
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 	rcl_wake(r->m, word, UINT32_MAX);
 }
 
@@ -209,7 +223,8 @@ void rcl_run_play_end(struct runner *t, int error)
 	for (u32 i = 0; i < r->nr_runners; i++)
 		if (r->req->trace->tasks[i].parent == self)
 			start_task(r, i, error ? TASK_NEVER : TASK_RUNS);
-	if (!--p->processes[process].alive && t->process->mm && !r->stop)
+	if (!__atomic_sub_fetch(&p->processes[process].alive, 1, __ATOMIC_ACQ_REL) &&
+	    t->process->mm && !r->stop)
 		rcl_munmap(r->m, t->process->mm, 0, ALL_PAGES);
 	/* Nobody shall wait for what this task would have done. */
 	if (error)
@@ -336,6 +351,7 @@ static int layout_event(struct runner *t, const struct rcl_trace_event *e)
 	u32 *applied = &r->play->processes[t->process - r->processes].applied;
 	struct mm *mm;
 	const u64 *a = e->args;
+	bool known = true; /* to those who keep account of the content, when it is done */
 	int ret = wait_until(t, applied, e->order);
 
 	if (ret)
@@ -350,7 +366,7 @@ static int layout_event(struct runner *t, const struct rcl_trace_event *e)
 		break;
 	case RCL_EVENT_MOVE:
 		/* What is not one mapping is left where it is: its pages will be stray. */
-		rcl_mremap(r->m, mm, a[0], a[1], a[2], a[3]);
+		known = !rcl_mremap(r->m, mm, a[0], a[1], a[2], a[3]);
 		break;
 	case RCL_EVENT_PROTECT:
 		ret = protect(t, a);
@@ -365,11 +381,16 @@ static int layout_event(struct runner *t, const struct rcl_trace_event *e)
 			rcl_munlock(r->m, mm, a[0], a[1]);
 		break;
 	case RCL_EVENT_FORK:
+		if (r->content)
+			r->world->play_event(t, e);
+		known = false;
 		ret = fork_process(t, (u32)a[0]);
 		break;
 	default:
 		ret = exec(t);
 	}
+	if (r->content && known)
+		r->world->play_event(t, e);
 	if (*applied == e->order)
 		set_word(r, applied, e->order + 1);
 	return ret;
@@ -399,10 +420,13 @@ static int event(struct runner *t, const struct rcl_trace_event *e)
 			rcl_file_open(r->m, file->mapping, file);
 		return file ? 0 : -ENOMEM;
 	case RCL_EVENT_TRUNCATE:
-		return truncate_file(t, (u32)e->args[0],
-				     (e->args[1] + PAGE_SIZE - 1) >> PAGE_SHIFT);
 	case RCL_EVENT_DELETE:
-		return truncate_file(t, (u32)e->args[0], 0);
+		if (r->content)
+			r->world->play_event(t, e);
+		return truncate_file(t, (u32)e->args[0],
+				     e->type == RCL_EVENT_DELETE
+					     ? 0
+					     : (e->args[1] + PAGE_SIZE - 1) >> PAGE_SHIFT);
 	case RCL_EVENT_FSYNC:
 		file = file_of(r, (u32)e->args[0]);
 		if (file && rcl_file_fsync(r->m, file))
@@ -428,12 +452,19 @@ static int call(struct runner *t, u64 word)
 	if (!file)
 		return -ENOMEM;
 	if (rcl_word_write(word)) {
-		ret = rcl_file_write(r->m, file, page, pages, 0);
+		if (r->content)
+			stamp = r->world->begin_write(t, rcl_word_region(word), page, pages);
+		ret = rcl_file_write(r->m, file, page, pages, stamp);
+		if (r->content)
+			r->world->end_write(t, ret != 0);
 	} else {
 		/* Some of the file may be from before the recording saw its size. */
 		if (page + pages > file->mapping->size)
 			file->mapping->size = page + pages;
 		ret = rcl_file_read(r->m, file, page, pages, &stamp);
+		if (r->content && !ret &&
+		    !r->world->check_read(t, rcl_word_region(word), page + pages - 1, stamp))
+			return -ECANCELED;
 	}
 	if (ret == -EIO || ret == -ENOSPC) {
 		r->res->io_errors++;
@@ -466,6 +497,8 @@ static int do_word(struct runner *t, u64 word)
 		return 0;
 	default:
 		ret = rcl_touch(r->m, t->process->mm, rcl_word_page(word), rcl_word_write(word));
+		if (!ret && r->content)
+			ret = r->world->play_memory(t, rcl_word_page(word), rcl_word_write(word));
 		if (ret == -EFAULT || ret == -ENODATA || ret == -EACCES) {
 			r->res->stray++;
 			ret = 0;
@@ -504,7 +537,9 @@ int rcl_run_play(struct runner *t, u32 n)
 
 		if (rcl_word_kind(word) <= RCL_ACCESS_MMAP)
 			p = rcl_pte_fast(t->process->mm, rcl_word_page(word));
-		if (likely(p && (*p & need) == need)) {
+		/* On real memory others change the word at the same time: rcl_touch() knows how. */
+		if (likely(p && (pte_read(p) & need) == need && !t->run->content &&
+			   !t->run->m->threaded)) {
 			*p |= PTE_ACCESSED | (write ? PTE_DIRTY : 0);
 			continue;
 		}

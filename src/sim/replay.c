@@ -92,8 +92,9 @@ static inline bool holds_page(void **slot, const struct place *place, u64 page)
 
 static bool is_dead(const struct runner *t)
 {
-	return unlikely(fatal_signal_pending((struct task *)&t->task) || t->process->mm->dead ||
-			t->run->stop);
+	return unlikely(fatal_signal_pending((struct task *)&t->task) ||
+			__atomic_load_n(&t->process->mm->dead, __ATOMIC_RELAXED) ||
+			__atomic_load_n(&t->run->stop, __ATOMIC_RELAXED));
 }
 
 /* 0, or -errno of a memory access to one page by the long way. */

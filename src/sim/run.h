@@ -70,6 +70,8 @@ struct run {
 	const struct world_ops *world; /* c: what it stands on (world.h) */
 	void *world_arg;	       /* c: what the caller told it */
 	void *world_state;	       /* its own */
+	void *content;		       /* of a world that keeps its own account of it */
+	int verified;		       /* how that ended */
 	struct platform *plat;
 	struct rcl *m;
 	struct memcg *group; /* the program's; NULL: it runs in the root group */
@@ -99,8 +101,10 @@ struct run {
 #define LAST_VPN	 (1ull << 35) /* 128 TiB */
 #define GIB_PAGES	 (1ull << 18)
 
-/* Make a file of so many pages on the run's disk. */
-int rcl_run_create_file(struct run *r, const char *name, u64 pages, struct mapping **out);
+/* Make a file of so many pages on the run's disk; of no region of the trace: NO_REGION. */
+#define NO_REGION UINT32_MAX
+int rcl_run_create_file(struct run *r, const char *name, u32 region, u64 pages,
+			struct mapping **out);
 /* Run fn to its end as a task of the program (group and mm), or of the rest of the machine. */
 int rcl_run_task(struct run *r, struct mm *mm, struct memcg *group, const char *name,
 		 void (*fn)(void *), void *arg, bool *killed);
@@ -126,6 +130,10 @@ u64 rcl_run_access_number(const struct runner *t, u64 n);
 
 /* play.c: the same for recordings, whose tasks begin and end as the recording says. */
 int rcl_run_play_init(struct run *r);
+/* All files now, not when they are first used: for tasks that run at the same time. */
+int rcl_run_play_open_files(struct run *r);
+/* A region's file; NULL: not opened yet. */
+struct mapping *rcl_run_play_mapping(const struct run *r, u32 region);
 void rcl_run_play_undo(struct run *r, bool orderly);
 bool rcl_run_play_is_root(const struct run *r, u32 process);
 int rcl_run_play_begin(struct runner *t);

@@ -59,10 +59,12 @@ static bool swap_rotational(struct run *r)
 }
 
 /* Files lie one behind the other on the disk. */
-static int create_file(struct run *r, const char *name, u64 pages, struct mapping **out)
+static int create_file(struct run *r, const char *name, u32 region, u64 pages, struct mapping **out)
 {
 	int ret = rcl_mapping_create(r->m, name, r->disk, r->disk_blocks, pages,
 				     r->req->no_buffers ? 0 : MAPPING_BUFFERS, out);
+
+	(void)region;
 
 	if (!ret)
 		r->disk_blocks += pages;

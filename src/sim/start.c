@@ -143,7 +143,7 @@ struct own {
 static int use_own_file(struct run *r, u32 pages)
 {
 	struct file file;
-	int ret = rcl_run_create_file(r, "program", pages, &r->program_file);
+	int ret = rcl_run_create_file(r, "program", NO_REGION, pages, &r->program_file);
 
 	if (ret)
 		return ret;
