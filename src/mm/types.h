@@ -117,6 +117,21 @@ static inline void list_splice_init(struct list_head *src, struct list_head *dst
 	dst->next = src->next;
 	list_init(src);
 }
+/* Move all of src that follows pos (an element, or src itself for all) to the head of dst. */
+static inline void list_cut_tail(struct list_head *src, struct list_head *pos,
+				 struct list_head *dst)
+{
+	struct list_head *first = pos->next, *last = src->prev;
+
+	if (last == pos)
+		return;
+	pos->next = src;
+	src->prev = pos;
+	first->prev = dst;
+	last->next = dst->next;
+	dst->next->prev = last;
+	dst->next = first;
+}
 #define list_entry(ptr, type, member)	  container_of(ptr, type, member)
 #define list_first_entry(l, type, member) container_of((l)->next, type, member)
 #define list_last_entry(l, type, member)  container_of((l)->prev, type, member)

@@ -19,8 +19,7 @@
  *    active, that group's clock ticks, and if it was active before its eviction it is a restore,
  *    which also counts as a cost of reclaiming its kind.
  *
- * Shadow entry layout, low to high: 1 (marks a value), workingset bit, node (10), group id (16),
- * clock (36).
+ * The shadow entry's layout is in workingset.h.
  *
  * Shadows take memory: page cache tree nodes that hold nothing else are kept on a list per
  * (group, node), and a shrinker frees the oldest when there are more of them than can still matter
@@ -37,32 +36,6 @@
 #include "mm/machine.h"
 #include "mm/shrinker.h"
 #include "mm/slab.h"
-
-#define SHADOW_NODE_BITS  10
-#define SHADOW_MEMCG_BITS 16
-#define SHADOW_SHIFT	  (2 + SHADOW_NODE_BITS + SHADOW_MEMCG_BITS)
-#define EVICTION_MASK	  (~0ull >> SHADOW_SHIFT)
-
-static void *pack_shadow(u16 memcg_id, u32 node, u64 age, bool workingset)
-{
-	u64 v = age & EVICTION_MASK;
-
-	v = v << SHADOW_MEMCG_BITS | memcg_id;
-	v = v << SHADOW_NODE_BITS | node;
-	v = v << 1 | workingset;
-	return (void *)(uintptr_t)(v << 1 | 1);
-}
-
-void *rcl_workingset_eviction(struct rcl *m, struct folio *f, struct memcg *target)
-{
-	struct node *node = folio_node(m, f);
-	struct lruvec *lv = rcl_memcg_lruvec(m, target, node);
-	u64 age = (u64)shared_read(&lv->nonresident_age);
-
-	RCL_DEBUG_ASSERT(!folio_test(f, PG_lru) && folio_test(f, PG_locked));
-	rcl_workingset_age_nonresident(m, lv, 1);
-	return pack_shadow(lv->memcg->id, node->id, age, folio_test(f, PG_workingset));
-}
 
 void rcl_workingset_refault(struct rcl *m, struct folio *f, void *shadow)
 {

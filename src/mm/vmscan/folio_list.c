@@ -70,7 +70,8 @@ struct shrink {
 	struct node *node;
 	struct scan_control *sc;
 	struct reclaim_stat *stat;
-	bool kswapd;
+	struct lruvec *evictor; /* whose clock evictions are noted by */
+	bool kswapd, ignore_references;
 };
 
 static enum references check_references(struct shrink *s, struct folio *f)
@@ -191,6 +192,29 @@ static enum fate write_dirty(struct shrink *s, struct folio *f, enum references 
 	return pageout(s, f);
 }
 
+/* Gates 11 and 12 for a folio in a page cache. */
+static inline bool remove_from_file(struct shrink *s, struct folio *f)
+{
+	struct mapping *mapping = f->mapping;
+	void *shadow = NULL;
+
+	spin_lock(&mapping->lock);
+	if (unlikely(!folio_ref_freeze(f, 2))) {
+		spin_unlock(&mapping->lock);
+		return false;
+	}
+	if (unlikely(folio_test(f, PG_dirty))) {
+		folio_ref_unfreeze(f, 2);
+		spin_unlock(&mapping->lock);
+		return false;
+	}
+	if (likely(!(mapping->flags & MAPPING_EXITING)))
+		shadow = rcl_workingset_evict_from(s->m, f, s->evictor);
+	rcl_filemap_remove_folio(s->m, f, shadow);
+	spin_unlock(&mapping->lock);
+	return true;
+}
+
 /* Gates 11 and 12 for a folio in a page cache or in the swap cache. */
 static bool remove_mapping(struct shrink *s, struct folio *f)
 {
@@ -205,27 +229,11 @@ static bool remove_mapping(struct shrink *s, struct folio *f)
 			folio_ref_unfreeze(f, 2);
 			return false;
 		}
-		shadow = rcl_workingset_eviction(m, f, s->sc->target);
+		shadow = rcl_workingset_evict_from(m, f, s->evictor);
 		rcl_delete_from_swap_cache(m, f, shadow);
 		return true;
 	}
-	struct mapping *mapping = f->mapping;
-
-	spin_lock(&mapping->lock);
-	if (!folio_ref_freeze(f, 2)) {
-		spin_unlock(&mapping->lock);
-		return false;
-	}
-	if (unlikely(folio_test(f, PG_dirty))) {
-		folio_ref_unfreeze(f, 2);
-		spin_unlock(&mapping->lock);
-		return false;
-	}
-	shadow = mapping->flags & MAPPING_EXITING ? NULL
-						  : rcl_workingset_eviction(m, f, s->sc->target);
-	rcl_filemap_remove_folio(m, f, shadow);
-	spin_unlock(&mapping->lock);
-	return true;
+	return remove_from_file(s, f);
 }
 
 /* Gates 10 to 12. */
@@ -254,13 +262,37 @@ static enum fate free_folio(struct shrink *s, struct folio *f)
 	return FATE_FREED;
 }
 
-/* All gates but the first, for a locked folio. */
-static enum fate decide(struct shrink *s, struct folio *f, bool ignore_references)
+/*
+ * What most folios at the old end of a list of files are: clean, mapped by nobody, without buffers.
+ * Gates 2 to 10 have nothing to say about such a folio, and its one reference, PG_referenced, only
+ * protects dirty ones.
+ */
+static inline bool is_plain_cache(const struct folio *f)
+{
+	const u32 others = BIT(PG_mlocked) | BIT(PG_writeback) | BIT(PG_dirty) | BIT(PG_private) |
+			   BIT(PG_anon) | BIT(PG_swapbacked) | BIT(PG_swapcache);
+
+	return !(folio_flags(f) & others) && !folio_mapped(f) && f->mapping &&
+	       !(f->mapping->flags & MAPPING_UNEVICTABLE);
+}
+
+static inline enum fate free_plain_cache(struct shrink *s, struct folio *f)
+{
+	if (likely(remove_from_file(s, f))) {
+		folio_clear(f, PG_locked);
+		return FATE_FREED;
+	}
+	if (!s->ignore_references)
+		folio_clear(f, PG_referenced);
+	return FATE_KEEP_LOCKED;
+}
+
+/* All gates but the first, for a locked folio that is counted as scanned. */
+static __attribute__((noinline)) enum fate decide(struct shrink *s, struct folio *f)
 {
 	enum references refs = REF_RECLAIM;
 	enum fate fate;
 
-	s->sc->nr_scanned++;
 	if (unlikely(!rcl_folio_evictable(f)))
 		return FATE_ACTIVATE_LOCKED;
 	if (!s->sc->may_unmap && folio_mapped(f))
@@ -269,7 +301,7 @@ static enum fate decide(struct shrink *s, struct folio *f, bool ignore_reference
 	if (fate != FATE_CONTINUE)
 		return fate;
 
-	if (!ignore_references)
+	if (!s->ignore_references)
 		refs = check_references(s, f);
 	if (refs == REF_ACTIVATE)
 		return FATE_ACTIVATE_LOCKED;
@@ -303,20 +335,11 @@ static enum fate decide(struct shrink *s, struct folio *f, bool ignore_reference
  */
 #define FETCH_DISTANCE 3
 
-static void fetch_later(struct rcl *m, struct list_head *folios, struct folio *f)
+static inline void fetch(struct rcl *m, struct folio *f)
 {
-	struct list_head *l = &f->lru;
-
-	/* A list of mapped pages is scanned several times for each page that leaves it. */
-	if (folio_mapped(f))
-		rcl_lru_fetch_ahead(m, rcl_folio_lruvec(m, f), folio_lru_list(f));
-	for (u32 i = 0; i < FETCH_DISTANCE; i++) {
-		l = l->prev;
-		if (l == folios)
-			return;
-	}
-	f = list_entry(l, struct folio, lru);
 	if (folio_mapped(f)) {
+		/* A list of mapped pages is scanned several times for each page that leaves it. */
+		rcl_lru_fetch_ahead(m, rcl_folio_lruvec(m, f), folio_lru_list(f));
 		rcl_rmap_fetch(m, f);
 	} else if (!folio_test(f, PG_anon) && folio_trylock(f)) {
 		if (f->mapping)
@@ -343,23 +366,36 @@ u32 rcl_shrink_folio_list(struct rcl *m, struct list_head *folios, struct node *
 			  struct scan_control *sc, struct reclaim_stat *stat,
 			  bool ignore_references)
 {
-	struct shrink s = {m, nd, sc, stat, rcl_is_kswapd(m)};
-	struct list_head kept, freed;
+	struct shrink s = {.m = m,
+			   .node = nd,
+			   .sc = sc,
+			   .stat = stat,
+			   .evictor = rcl_memcg_lruvec(m, sc->target, nd),
+			   .kswapd = rcl_is_kswapd(m),
+			   .ignore_references = ignore_references};
+	struct list_head kept, freed, *ahead = folios->prev;
 	u32 nr_reclaimed = 0;
 
 	memset(stat, 0, sizeof(*stat));
 	list_init(&kept);
 	list_init(&freed);
+	for (u32 i = 0; i < FETCH_DISTANCE && ahead != folios; i++)
+		ahead = ahead->prev;
 	while (!list_empty(folios)) {
 		struct folio *f = list_last_entry(folios, struct folio, lru);
 		enum fate fate = FATE_KEEP;
 
-		fetch_later(m, folios, f);
+		if (likely(ahead != folios)) {
+			fetch(m, list_entry(ahead, struct folio, lru));
+			ahead = ahead->prev;
+		}
 		rcl_work(m, WORK_SCAN);
 		rcl_poll(m);
 		list_del(&f->lru);
-		if (folio_trylock(f))
-			fate = decide(&s, f, ignore_references);
+		if (likely(folio_trylock(f))) {
+			sc->nr_scanned++;
+			fate = is_plain_cache(f) ? free_plain_cache(&s, f) : decide(&s, f);
+		}
 		switch (fate) {
 		case FATE_FREED:
 			rcl_work(m, WORK_FREE);

@@ -24,19 +24,31 @@
 #include "mm/workingset.h"
 #include "mm/writeback.h"
 
+/* Back to the young end; where to go on, if it was the only one left of `pos` and the head. */
+static struct list_head *pass_over(struct folio *f, struct list_head *src, struct list_head *pos)
+{
+	list_move(&f->lru, src);
+	return pos == src ? &f->lru : pos;
+}
+
+/*
+ * What is not taken is moved out of the way, so that the taken stand together at the old end of src
+ * and can leave it in one piece.
+ */
 static u64 isolate_folios(u64 nr_to_scan, struct lruvec *lv, struct list_head *dst, u64 *nr_scanned,
 			  struct scan_control *sc, int lru)
 {
 	struct rcl *m = lv->node->m;
-	struct list_head *src = &lv->lists[lru], skipped;
+	struct list_head *src = &lv->lists[lru], *pos = src->prev, skipped;
 	s64 taken[MAX_NR_ZONES] = {0};
 	u64 scan = 0, total = 0, nr_taken = 0;
 
 	list_init(&skipped);
-	while (scan < nr_to_scan && !list_empty(src)) {
-		struct folio *f = list_last_entry(src, struct folio, lru);
+	while (scan < nr_to_scan && pos != src) {
+		struct folio *f = list_entry(pos, struct folio, lru);
 
-		__builtin_prefetch(f->lru.prev, 1);
+		pos = pos->prev;
+		__builtin_prefetch(pos, 1);
 		total++;
 		if ((int)folio_zone_idx(f) > sc->reclaim_idx) {
 			count_vm_event(m,
@@ -45,20 +57,20 @@ static u64 isolate_folios(u64 nr_to_scan, struct lruvec *lv, struct list_head *d
 			continue;
 		}
 		scan++;
-		if ((!sc->may_unmap && folio_mapped(f)) || !folio_test(f, PG_lru) ||
-		    !folio_try_get(f)) {
-			list_move(&f->lru, src);
+		if (unlikely((!sc->may_unmap && folio_mapped(f)) || !folio_test(f, PG_lru) ||
+			     !folio_try_get(f))) {
+			pos = pass_over(f, src, pos);
 			continue;
 		}
-		if (!folio_test_clear(f, PG_lru)) {
+		if (unlikely(!folio_test_clear(f, PG_lru))) {
 			folio_ref_add(f, -1);
-			list_move(&f->lru, src);
+			pos = pass_over(f, src, pos);
 			continue;
 		}
 		nr_taken++;
 		taken[folio_zone_idx(f)]++;
-		list_move(&f->lru, dst);
 	}
+	list_cut_tail(src, pos, dst);
 	lru_start_ahead(lv, lru);
 	list_splice_init(&skipped, src);
 	*nr_scanned = total;
@@ -73,13 +85,16 @@ static u64 isolate_folios(u64 nr_to_scan, struct lruvec *lv, struct list_head *d
 static u32 putback(struct rcl *m, struct lruvec *lv, struct list_head *list,
 		   struct list_head *freeable)
 {
+	struct lru_sizes sizes = {.lv = lv};
 	u32 moved = 0;
 
 	while (!list_empty(list)) {
 		struct folio *f = list_last_entry(list, struct folio, lru);
+		int to;
 
 		list_del(&f->lru);
 		if (unlikely(!rcl_folio_evictable(f))) {
+			lru_sizes_flush(&sizes);
 			spin_unlock(&lv->lru_lock);
 			rcl_folio_putback_lru(m, f);
 			spin_lock(&lv->lru_lock);
@@ -92,11 +107,18 @@ static u32 putback(struct rcl *m, struct lruvec *lv, struct list_head *list,
 			list_add(&f->lru, freeable);
 			continue;
 		}
-		rcl_lruvec_add_folio(lv, f);
+		if (unlikely(folio_zone_idx(f) != sizes.zone)) {
+			lru_sizes_flush(&sizes);
+			sizes.zone = folio_zone_idx(f);
+		}
+		to = folio_lru_list(f);
+		sizes.nr[to]++;
+		list_add(&f->lru, &lv->lists[to]);
 		moved++;
 		if (folio_test(f, PG_active))
 			rcl_workingset_age_nonresident(m, lv, 1);
 	}
+	lru_sizes_flush(&sizes);
 	return moved;
 }
 
@@ -215,10 +237,11 @@ void rcl_shrink_active_list(struct rcl *m, u64 nr_to_scan, struct lruvec *lv,
 		struct folio *f = list_last_entry(&hold, struct folio, lru);
 		u32 vm_flags = 0;
 
-		if (folio_mapped(f))
+		if (folio_mapped(f)) {
 			rcl_lru_fetch_ahead(m, lv, lru);
-		if (f->lru.prev != &hold)
-			rcl_rmap_fetch(m, list_entry(f->lru.prev, struct folio, lru));
+			if (f->lru.prev != &hold)
+				rcl_rmap_fetch(m, list_entry(f->lru.prev, struct folio, lru));
+		}
 		rcl_work(m, WORK_SCAN);
 		rcl_poll(m);
 		list_del(&f->lru);
@@ -226,7 +249,7 @@ void rcl_shrink_active_list(struct rcl *m, u64 nr_to_scan, struct lruvec *lv,
 			rcl_folio_putback_lru(m, f);
 			continue;
 		}
-		if (rcl_folio_referenced(m, f, false, sc->target, &vm_flags) &&
+		if (folio_mapped(f) && rcl_folio_referenced(m, f, false, sc->target, &vm_flags) &&
 		    vm_flags & VM_EXEC && folio_is_file_lru(f)) {
 			list_add(&f->lru, &active);
 			continue;
