@@ -8,10 +8,10 @@
  * back costs more than the I/O's own software path. So whoever is about to sleep while I/O is under
  * way goes to rcl_host_io_wait(), and if nobody reaps completions just then, reaps them itself
  * until its own word has changed. A reaper sleeps in the kernel's queue and not on its word, so
- * wake() asks host_io_reaper_on() whether that word's sleeper is to be got out of there.
+ * wake() looks whether there is one (io_reapers), and has rcl_host_io_kick() get it out of there.
  *
- *   sleeper: publishes its word (io_word), fence, *word still == value? sleeps in the queue
- *   waker:   has changed *word, fence, looks at io_word: the same? kicks
+ *   sleeper: says which word, io_reapers++, *word still == value? sleeps in the queue
+ *   waker:   has changed *word, atomic read-modify-write, looks at io_reapers: any? kicks
  *
  * A reaper that leaves while I/O is under way and others sleep sees to it that one of them takes
  * over (waking it is enough: wait_on() may return for no reason, and callers come back).
@@ -77,7 +77,7 @@ struct rcl_host {
 	/* The I/O half. */
 	struct host_io *io; /* I */
 	u32 io_inflight;    /* A: pages submitted (plugged ones not) and not ended yet */
-	u32 *io_word;	    /* A: what the thread that reaps completions waits for; NULL: nobody */
+	u32 io_reapers;	    /* A: threads asleep in a queue of completions, not on their word */
 	/* c: rcl_end_io, unless a test puts another here before any I/O */
 	void (*end_io)(struct rcl *m, const struct rcl_io *io, int error);
 };
@@ -156,18 +156,16 @@ void rcl_host_plug_finish(struct platform *p);
 /* The running thread is about to sleep: start what it has gathered. */
 void rcl_host_plug_flush(struct rcl_host *h, struct host_thread *th);
 /*
- * The calling thread is about to sleep on a word, and io_inflight was not 0 just now. Reap
- * completions (if nobody else does) or sleep on the word by rcl_host_futex_wait(), until the word
- * changes, the time is over, or there is any other reason to look again. Returns as wait_on() does.
+ * The calling thread is about to sleep on a word, and has requests in its plug, or io_inflight was
+ * not 0 just now. Start what is plugged, and if *word == value still, reap completions (if nobody
+ * else does) or sleep on the word by rcl_host_futex_wait(), until the word changes, the time is
+ * over (timeout_ns may be 0), or there is any other reason to look again. Returns as wait_on()
+ * does.
  */
-int rcl_host_io_wait(struct rcl_host *h, u32 *word, u32 value, u64 timeout_ns);
-/* Get the thread that reaps completions out of its sleep: its word may have changed. */
-void rcl_host_io_kick(struct rcl_host *h);
-
-/* Does the reaper wait for this word? For wakers: the word has been changed before. */
-static inline bool host_io_reaper_on(struct rcl_host *h, const u32 *word)
-{
-	return __atomic_load_n(&h->io_word, __ATOMIC_SEQ_CST) == word;
-}
+int rcl_host_io_wait(struct rcl_host *h, struct host_thread *th, u32 *word, u32 value,
+		     u64 timeout_ns);
+/* The word has been changed: get threads that reap completions, and wait for it, out of their
+ * sleep. Returns how many. */
+u32 rcl_host_io_kick(struct rcl_host *h, const u32 *word);
 
 #endif
