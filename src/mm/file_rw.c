@@ -201,6 +201,41 @@ int rcl_file_read_page(struct rcl *m, struct file *file, u64 index, void **slot,
 	return read_pages(m, file, index, 1, stamp);
 }
 
+/*
+ * In the simulator nothing changes unless others run, and they do not before the clock reaches
+ * next_event: so all questions can be asked at once, and no reference is needed to keep the folio.
+ */
+bool rcl_file_read_hit(struct rcl *m, struct file *file, u64 index, void **slot)
+{
+	const u32 ready = BIT(PG_uptodate), other = BIT(PG_readahead_);
+	struct platform *p = m->plat;
+	u64 now = p->now + p->cost_ns[WORK_SYSCALL];
+	struct mapping *mapping = file->mapping;
+	struct folio *f;
+	u32 flags;
+
+	if (unlikely(!rcl_is_simulated(p) || p->has_data || now >= p->next_event))
+		return false;
+	f = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+	if (!f || entry_is_shadow(f) ||
+	    unlikely(radix_is_node(f) || f->mapping != mapping || f->index != index ||
+		     index >= mapping_size(mapping)))
+		return false;
+	flags = folio_flags(f);
+	if (unlikely((flags & (ready | other)) != ready))
+		return false;
+	p->now = now;
+	if (likely(file->prev_index != (s64)index)) {
+		if (!(flags & BIT(PG_referenced)))
+			folio_set(f, PG_referenced);
+		else if (!(flags & BIT(PG_active)))
+			rcl_folio_mark_accessed(m, f);
+	}
+	file->prev_index = (s64)index;
+	p->now += p->cost_ns[WORK_COPY];
+	return true;
+}
+
 /* ---- writing ------------------------------------------------------------------------------- */
 
 static void extend(struct mapping *mapping, u64 size)

@@ -102,6 +102,11 @@ int rcl_file_read(struct rcl *m, struct file *file, u64 index, u64 nr, u64 *stam
 int rcl_file_write(struct rcl *m, struct file *file, u64 index, u64 nr, u64 stamp);
 /* rcl_file_read() of one page, when rcl_radix_slot() has said where its entry is likely to be. */
 int rcl_file_read_page(struct rcl *m, struct file *file, u64 index, void **slot, u64 *stamp);
+/*
+ * The same, if there is next to nothing to do: the page is there and ready, and nobody else's turn
+ * comes in between. False: nothing has been done, take the long way. The caller polls afterwards.
+ */
+bool rcl_file_read_hit(struct rcl *m, struct file *file, u64 index, void **slot);
 /* Write all dirty pages of the file and wait; returns the first error since the last call. */
 int rcl_file_fsync(struct rcl *m, struct file *file);
 enum rcl_fadvice {

@@ -19,10 +19,11 @@
 
 #include <stdlib.h>
 
-#define BATCH	 16
-#define CHUNK	 16384 /* accesses between looks at progress, and uses of the program's own pages */
-#define RUN_BITS ((u64)(RCL_TRACE_RUN_MAX - 1) << RCL_WORD_RUN_SHIFT)
-#define CALL_BIT ((u64)RCL_ACCESS_FILE << RCL_WORD_KIND_SHIFT)
+#define BATCH	  16
+#define CHUNK	  16384 /* accesses between looks at progress, and uses of the program's own pages */
+#define RUN_BITS  ((u64)(RCL_TRACE_RUN_MAX - 1) << RCL_WORD_RUN_SHIFT)
+#define CALL_BIT  ((u64)RCL_ACCESS_FILE << RCL_WORD_KIND_SHIFT)
+#define WRITE_BIT (1ull << RCL_WORD_WRITE_SHIFT)
 
 _Static_assert(UPCOMING >= 4 * BATCH && !(UPCOMING & (UPCOMING - 1)), "room for all in view");
 _Static_assert(RCL_ACCESS_FILE == 2, "one bit of the kind tells calls from memory accesses");
@@ -187,21 +188,20 @@ static int slow_access(struct runner *t, u64 word)
 /* ---- Looking ahead ------------------------------------------------------------------------- */
 
 /* Find where it says where a page is, and ask for that. */
-static inline void locate(struct runner *t, u64 n)
+static inline union upcoming locate(struct mm *mm, struct place *places, u64 w)
 {
-	u64 w = t->words[n], page = rcl_word_page(w);
-	struct place *place = &t->process->places[rcl_word_region(w)];
-	struct upcoming *up = &t->upcoming[n % UPCOMING];
+	u64 page = rcl_word_page(w);
+	struct place *place = &places[rcl_word_region(w)];
+	union upcoming up = {.pte = NULL};
 
-	up->pte = NULL;
-	up->slot = NULL;
 	if (w & CALL_BIT) {
-		up->slot = find_slot(place, page);
-		__builtin_prefetch(up->slot);
+		up.slot = find_slot(place, page);
+		__builtin_prefetch(up.slot, 1);
 	} else if (likely(!(w & RUN_BITS))) {
-		up->pte = find_word(t->process->mm, place, page);
-		__builtin_prefetch(up->pte, 1);
+		up.pte = find_word(mm, place, page);
+		__builtin_prefetch(up.pte, 1);
 	}
+	return up;
 }
 
 /* A page of memory that will have to be brought in. */
@@ -216,35 +216,53 @@ static void fetch_absent(struct runner *t, u64 word, pte_t pte)
 }
 
 /* Its place has arrived: ask for the page's descriptor, or for what a miss will change. */
-static inline void fetch(struct runner *t, u64 n)
+static inline void fetch(struct runner *t, u64 w, union upcoming up)
 {
-	struct upcoming *up = &t->upcoming[n % UPCOMING];
 	void *e;
 
-	if (up->pte && unlikely(!pte_present(*up->pte)))
-		fetch_absent(t, t->words[n], *up->pte);
-	if (!up->slot)
+	if (unlikely(!up.pte))
 		return;
-	e = __atomic_load_n(up->slot, __ATOMIC_RELAXED);
+	if (!(w & CALL_BIT)) {
+		if (unlikely(!pte_present(*up.pte)))
+			fetch_absent(t, w, *up.pte);
+		return;
+	}
+	e = __atomic_load_n(up.slot, __ATOMIC_RELAXED);
 	if (e && !entry_is_shadow(e))
 		__builtin_prefetch(e, 1);
 	else
-		rcl_radix_fetch_slot(up->slot, rcl_word_page(t->words[n]));
+		rcl_radix_fetch_slot(up.slot, rcl_word_page(w));
 }
 
 /* Before accesses [done, done + n) are made: see to those that follow. */
 static void look_ahead(struct runner *t, u32 n)
 {
-	u64 end = t->done + n;
+	u64 end = t->done + n, i;
 	u64 located = min(end + 2 * BATCH, t->nr_words), fetched = min(end + BATCH, t->nr_words);
+	const u64 *words = t->words;
+	struct mm *mm = t->process->mm;
+	struct place *places = t->process->places;
 
-	for (; t->located < located; t->located++)
-		locate(t, t->located);
-	for (; t->fetched < fetched; t->fetched++)
-		fetch(t, t->fetched);
+	for (i = t->located; i < located; i++)
+		t->upcoming[i % UPCOMING] = locate(mm, places, words[i]);
+	t->located = i;
+	for (i = t->fetched; i < fetched; i++)
+		fetch(t, words[i], t->upcoming[i % UPCOMING]);
+	t->fetched = i;
 }
 
 /* ---- The accesses -------------------------------------------------------------------------- */
+
+/* False: the task was killed while others ran. */
+static inline bool poll(struct runner *t)
+{
+	struct platform *p = t->run->plat;
+
+	if (likely(p->now < p->next_event))
+		return true;
+	rcl_poll(t->run->m);
+	return !is_dead(t);
+}
 
 /* Up to BATCH accesses; t->done counts those that are through. */
 static int batch(struct runner *t, u32 n)
@@ -255,27 +273,36 @@ static int batch(struct runner *t, u32 n)
 	int ret;
 
 	look_ahead(t, n);
-	while (t->done < end) {
+	for (; t->done < end; t->done++) {
 		u64 word = t->words[t->done];
-		pte_t *p = t->upcoming[t->done % UPCOMING].pte;
-		bool write = rcl_word_write(word);
-		u64 need = PTE_PRESENT | (write ? PTE_WRITE : 0);
+		union upcoming up = t->upcoming[t->done % UPCOMING];
 
-		if (unlikely(!p || (*p & need) != need || check)) {
-			ret = slow_access(t, word);
-			if (unlikely(ret))
-				return ret;
-			t->done++;
-			continue;
+		if ((word & (CALL_BIT | RUN_BITS | WRITE_BIT)) == CALL_BIT) {
+			u32 region = rcl_word_region(word);
+
+			if (likely(up.slot && rcl_file_read_hit(r->m, &t->process->files[region],
+								rcl_word_page(word), up.slot))) {
+				if (unlikely(!poll(t)))
+					return -EINTR;
+				continue;
+			}
+		} else if (!(word & CALL_BIT) && likely(up.pte && !check)) {
+			bool write = rcl_word_write(word);
+			u64 need = PTE_PRESENT | (write ? PTE_WRITE : 0);
+
+			if (likely((*up.pte & need) == need)) {
+				*up.pte |= PTE_ACCESSED | (write ? PTE_DIRTY : 0);
+				rcl_work(r->m, WORK_ACCESS);
+				if (unlikely(!poll(t))) {
+					t->done++;
+					return -EINTR;
+				}
+				continue;
+			}
 		}
-		*p |= PTE_ACCESSED | (write ? PTE_DIRTY : 0);
-		t->done++;
-		rcl_work(r->m, WORK_ACCESS);
-		if (unlikely(r->plat->now >= r->plat->next_event)) {
-			rcl_poll(r->m);
-			if (is_dead(t))
-				return -EINTR;
-		}
+		ret = slow_access(t, word);
+		if (unlikely(ret))
+			return ret;
 	}
 	return 0;
 }

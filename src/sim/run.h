@@ -38,8 +38,8 @@ struct process {
 	struct file *files;   /* one per region: open files of this process */
 };
 
-/* What is known of an access that is still to come; see replay.c. */
-struct upcoming {
+/* Where an access that is still to come will look; see replay.c. */
+union upcoming {
 	pte_t *pte;  /* memory: its page-table word; NULL: the long way */
 	void **slot; /* calls: where the page cache keeps the page's entry; NULL: nowhere yet */
 };
@@ -55,7 +55,7 @@ struct runner {
 	const u64 *words; /* its accesses */
 	u64 nr_words, done;
 	u64 located, fetched; /* accesses looked at ahead */
-	struct upcoming upcoming[UPCOMING];
+	union upcoming upcoming[UPCOMING];
 	u64 write_region, write_first, write_end; /* write() under way; end 0: none */
 	bool write_disturbed;			  /* others wrote to its pages meanwhile */
 	bool longest;				  /* reports progress and keeps the timeline */
