@@ -217,7 +217,7 @@ static u64 max_of(const struct memcg *memcg)
 }
 
 /* Charge nr pages all the way up, or nothing: then returns the group that had no room. */
-static struct memcg *try_counters(struct memcg *memcg, s64 nr)
+static inline struct memcg *try_counters(struct memcg *memcg, s64 nr)
 {
 	bool threaded = memcg->m->threaded;
 
@@ -370,32 +370,18 @@ static bool memcg_oom(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
 	return rcl_out_of_memory(m, &oc);
 }
 
-static int try_charge(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
+/* `over` has no room for nr pages: make some, or do without. */
+static __attribute__((noinline)) int charge_over_limit(struct rcl *m, struct memcg *memcg,
+						       gfp_t gfp, u32 nr, struct memcg *over)
 {
-	u32 batch = max(nr, MEMCG_CHARGE_BATCH);
 	int retries = MAX_RECLAIM_RETRIES;
 	bool drained = false, passed_oom = false, told = false;
 	struct task *t = rcl_current(m);
-	struct memcg *over;
 
-	if (is_root(memcg))
-		return 0;
 	for (;;) {
 		u64 freed;
 		bool stall;
 
-		if (consume_stock(m, memcg, nr))
-			return 0;
-		over = try_counters(memcg, batch);
-		if (likely(!over)) {
-			if (batch > nr)
-				refill_stock(m, memcg, batch - nr);
-			return 0;
-		}
-		if (batch > nr) {
-			batch = nr;
-			continue;
-		}
 		/* A reclaimer must not wait for reclaim: it frees more than it takes. */
 		if (unlikely(t->flags & PF_MEMALLOC))
 			break;
@@ -409,19 +395,19 @@ static int try_charge(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
 		rcl_psi_memstall_leave(m, stall);
 
 		if (margin(over) >= nr)
-			continue;
+			goto again;
 		if (!drained) {
 			drain_all_stocks(m, over);
 			drained = true;
-			continue;
+			goto again;
 		}
 		if (gfp & __GFP_NORETRY)
 			goto nomem;
 		/* Somebody else took what was freed; small charges are worth trying again. */
 		if (freed && nr <= 1u << PAGE_ALLOC_COSTLY_ORDER)
-			continue;
+			goto again;
 		if (retries-- > 0)
-			continue;
+			goto again;
 		if (gfp & __GFP_RETRY_MAYFAIL)
 			goto nomem;
 		if (passed_oom && fatal_signal_pending(t))
@@ -429,17 +415,45 @@ static int try_charge(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
 		if (memcg_oom(m, over, gfp, nr)) {
 			passed_oom = true;
 			retries = MAX_RECLAIM_RETRIES;
-			continue;
+			goto again;
 		}
 	nomem:
 		if (!(gfp & (__GFP_NOFAIL | __GFP_HIGH)))
 			return -ENOMEM;
 		break;
+	again:
+		if (consume_stock(m, memcg, nr))
+			return 0;
+		over = try_counters(memcg, nr);
+		if (!over)
+			return 0;
 	}
 	if (!told)
 		count_one(over, &over->max_events);
 	charge_counters(memcg, nr);
 	return 0;
+}
+
+/*
+ * A group at its limit has room for single pages, as reclaim frees them, but not for a batch: there
+ * the counter is looked at before it is raised in vain.
+ */
+static inline int try_charge(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
+{
+	struct memcg *over;
+
+	if (is_root(memcg) || consume_stock(m, memcg, nr))
+		return 0;
+	if (nr < MEMCG_CHARGE_BATCH) {
+		if ((u64)shared_read(&memcg->usage) + MEMCG_CHARGE_BATCH > max_of(memcg)) {
+			count_one(memcg, &memcg->failcnt);
+		} else if (!try_counters(memcg, MEMCG_CHARGE_BATCH)) {
+			refill_stock(m, memcg, MEMCG_CHARGE_BATCH - nr);
+			return 0;
+		}
+	}
+	over = try_counters(memcg, nr);
+	return likely(!over) ? 0 : charge_over_limit(m, memcg, gfp, nr, over);
 }
 
 int rcl_memcg_charge(struct rcl *m, struct folio *f, struct memcg *memcg, gfp_t gfp)
