@@ -2,16 +2,22 @@
 /*
  * Page faults: what happens when a task touches a page that its page table does not give it.
  *
- *   entry      vma         access   what
- *   none       anonymous   read     map the shared zero page, read-only; nothing is charged
- *   none       anonymous   write    a new zeroed page, writable and dirty
- *   none       file        read     map what is cached around the address (fault-around); if that
- *                                   missed it, get the page from the file, map it read-only
- *   none       file        write    get the page, tell the filesystem (buffers, dirty), map
- * writable; in a private mapping: a copy of it as an anonymous page swapped    anonymous   any find
- * or read the page; map it, writable only for a write read-only  anonymous   write    ours alone:
- * make it writable (reuse); shared since a fork: a copy; the zero page: a new page read-only  file
- * write    tell the filesystem, make it writable; private: a copy allowed set accessed (and dirty)
+ * By entry, area and access:
+ *
+ *   none, anonymous
+ *     read    map the shared zero page, read-only; nothing is charged
+ *     write   a new zeroed page, writable and dirty
+ *   none, file
+ *     read    map what is cached around the address (fault-around); if that missed it, get the page
+ *             from the file, map it read-only
+ *     write   get the page, tell the filesystem (buffers, dirty), map it writable; in a private
+ *             mapping: a copy of it as an anonymous page
+ *   swapped
+ *     any     find or read the page; map it, writable only for a write
+ *   read-only
+ *     write   anonymous: ours alone: make it writable (reuse); shared since a fork: a copy; the
+ * zero page: a new page. File: tell the filesystem, make it writable; private: a copy allowed   set
+ * accessed (and dirty)
  *
  * Every new mapping starts out accessed, those of fault-around too: the first look of reclaim will
  * find them "referenced", which is why it takes a second one to be activated.
@@ -28,11 +34,17 @@
  * All waiting (allocation, charge, I/O) happens without page_table_lock, so each path looks at the
  * entry again before it sets it; if another thread was faster, the new page is dropped.
  *
+ * A pin (pin.h) is a fault that ends with the page pinned, while mm->lock still keeps its table.
+ * What differs: a read of untouched anonymous memory gets a page of its own, as the zero page is
+ * everybody's; to overwrite a page what it held is not read; and if it may not wait, whatever would
+ * wait or read is -EAGAIN.
+ *
  * Returns 0 when the access may proceed, else a negative errno (mm.h).
  */
 #include "mm/machine.h"
 #include "mm/mm.h"
 #include "mm/mm_lock.h"
+#include "mm/pin.h"
 #include "mm/writeback.h"
 
 struct fault {
@@ -41,6 +53,7 @@ struct fault {
 	struct vma *vma;
 	u64 vpn;
 	bool write, exec;
+	bool pin, overwrite, nowait, kept; /* rcl_pin_page() */
 	bool tried; /* this attempt repeats one that released mm->lock to wait */
 };
 
@@ -60,6 +73,15 @@ static bool is_dead(const struct mm *mm)
 	return __atomic_load_n(&mm->dead, __ATOMIC_RELAXED);
 }
 
+/* Other threads come and go with pins and accesses: that is not a change to start over for. */
+static bool same_entry(const struct mm *mm, pte_t now, pte_t old)
+{
+	if (likely(now == old))
+		return true;
+	return mm_is_threaded(mm) && pte_present(old) &&
+	       !((now ^ old) & ~(PTE_PINS | PTE_ACCESSED | PTE_DIRTY));
+}
+
 /* The entry, with page_table_lock held, if it still is `old` and may change; else NULL, no lock. */
 static pte_t *lock_pte(struct fault *ft, pte_t old)
 {
@@ -67,7 +89,7 @@ static pte_t *lock_pte(struct fault *ft, pte_t old)
 
 	spin_lock(&ft->mm->page_table_lock);
 	pte = rcl_pte_fast(ft->mm, ft->vpn);
-	if (likely(pte && pte_read(pte) == old && !is_dead(ft->mm)))
+	if (likely(pte && same_entry(ft->mm, pte_read(pte), old) && !is_dead(ft->mm)))
 		return pte;
 	spin_unlock(&ft->mm->page_table_lock);
 	return NULL;
@@ -97,25 +119,47 @@ static int map_zero_page(struct fault *ft)
 	return 0;
 }
 
+/* A charged page, or NULL and an error. */
+static struct folio *new_page(struct fault *ft, bool zero, int *err)
+{
+	gfp_t gfp = GFP_HIGHUSER_MOVABLE | (zero ? __GFP_ZERO : 0), charge = GFP_KERNEL;
+	struct folio *f;
+
+	*err = -ENOMEM;
+	if (unlikely(ft->nowait)) {
+		*err = -EAGAIN;
+		if (!rcl_pte_fast(ft->mm, ft->vpn))
+			return NULL;
+		gfp = (gfp & ~GFP_RECLAIM_MASK) | GFP_NOWAIT | __GFP_NOWARN;
+		charge = GFP_NOWAIT;
+	} else if (!rcl_pte_alloc(ft->m, ft->mm, ft->vpn)) {
+		return NULL;
+	}
+	f = rcl_alloc_pages(ft->m, gfp, 0);
+	if (!f)
+		return NULL;
+	if (rcl_memcg_charge(ft->m, f, ft->mm->memcg, charge)) {
+		folio_put(ft->m, f);
+		return NULL;
+	}
+	return f;
+}
+
 /*
- * A new page of our own in place of `old` (nothing, the zero page, or a page that we may only
- * read): a copy of `source`, on which the caller holds a reference, or zeroed.
+ * A new page of our own in place of `old` (nothing, the zero page, swap that is not wanted, or a
+ * page that we may only read): a copy of `source`, on which the caller holds a reference, or
+ * zeroed. -EBUSY: others have the old page pinned.
  */
 static int map_new_page(struct fault *ft, pte_t old, struct folio *source)
 {
 	struct rcl *m = ft->m;
 	struct folio *f, *replaced = NULL;
-	pte_t *pte;
+	pte_t *pte, new;
+	int err;
 
-	if (!rcl_pte_alloc(m, ft->mm, ft->vpn))
-		return -ENOMEM;
-	f = rcl_alloc_pages(m, GFP_HIGHUSER_MOVABLE | (source ? 0 : __GFP_ZERO), 0);
+	f = new_page(ft, !source, &err);
 	if (!f)
-		return -ENOMEM;
-	if (rcl_memcg_charge(m, f, ft->mm->memcg, GFP_KERNEL)) {
-		folio_put(m, f);
-		return -ENOMEM;
-	}
+		return err;
 	rcl_work(m, source ? WORK_COPY : WORK_ZERO);
 	if (m->plat->has_data) {
 		if (source)
@@ -127,23 +171,39 @@ static int map_new_page(struct fault *ft, pte_t old, struct folio *source)
 	if (likely(!(ft->vma->flags & VM_DROPPABLE)))
 		folio_set(f, PG_swapbacked);
 	folio_set(f, PG_exclusive);
+	new = pte_make(folio_pfn(m, f), PTE_ACCESSED);
+	if (ft->vma->flags & VM_WRITE)
+		new |= PTE_WRITE;
+	if (ft->write)
+		new |= PTE_DIRTY;
 	pte = lock_pte(ft, old);
 	if (!pte) {
 		folio_put(m, f);
 		return 0;
 	}
+	/* The old page leaves the entry first, so that no pin comes to a page that is on its way.
+	 */
 	if (pte_present(old) && !(old & PTE_ZERO)) {
+		if (!pte_replace(ft->mm, pte, &old, 0)) {
+			spin_unlock(&ft->mm->page_table_lock);
+			folio_put(m, f);
+			return -EBUSY;
+		}
 		replaced = pfn_folio(m, pte_pfn(old));
 		rcl_folio_remove_rmap(m, replaced, ft->vma);
 	}
 	rcl_folio_add_anon_rmap(m, f, ft->vma, ft->vpn);
 	folio_get(f); /* the mapping's; ours goes when the folio is on its way to the LRU */
-	pte_write(pte, pte_make(folio_pfn(m, f), PTE_WRITE | PTE_DIRTY | PTE_ACCESSED));
+	pte_replace(ft->mm, pte, &old, new);
 	spin_unlock(&ft->mm->page_table_lock);
 	add_to_lru(ft, f);
 	folio_put(m, f);
 	if (replaced)
 		folio_put(m, replaced);
+	if (unlikely(pte_is_swap(old))) {
+		shared_add(&ft->mm->swap_ents, -1, m->threaded);
+		rcl_free_swap_and_cache(m, pte_swap(old));
+	}
 	return 0;
 }
 
@@ -170,6 +230,8 @@ static int swap_fault(struct fault *ft, pte_t old)
 	int err = 0;
 	pte_t *pte, new;
 
+	if (!f && unlikely(ft->nowait))
+		return -EAGAIN;
 	if (!f) {
 		f = rcl_swapin_readahead(m, entry, GFP_HIGHUSER_MOVABLE, ft->vma, ft->vpn, &err);
 		if (!f) {
@@ -183,6 +245,10 @@ static int swap_fault(struct fault *ft, pte_t old)
 		rcl_current(m)->maj_flt++;
 	}
 	if (!folio_trylock(f)) {
+		if (unlikely(ft->nowait)) {
+			folio_put(m, f);
+			return -EAGAIN;
+		}
 		/* Still being read, with others around it. Wait without mm->lock once, then with.
 		 */
 		if (!ft->tried) {
@@ -260,11 +326,12 @@ static bool fault_around(struct fault *ft)
 	u64 end = min(min(start + nr, vma->end), (ft->vpn | (PTRS_PER_TABLE - 1)) + 1);
 	u64 index = vma->pgoff + start - vma->start, last = vma->pgoff + end - 1 - vma->start;
 	u32 mmap_miss = __atomic_load_n(&vma->file->mmap_miss, __ATOMIC_RELAXED);
+	u64 size = __atomic_load_n(&mapping->size, __ATOMIC_RELAXED);
 	bool hit = false;
 
-	if (!mapping->size)
+	if (!size)
 		return false;
-	last = min(last, mapping->size - 1);
+	last = min(last, size - 1);
 	if (index > last)
 		return false;
 	fetch_window(ft->mm, start, mapping, index, last);
@@ -330,6 +397,60 @@ static int make_file_page_writable(struct fault *ft, struct folio *f)
 	return 0;
 }
 
+/* The folio at index, locked, if it is there and uptodate: what needs no waiting. */
+static struct folio *get_ready(struct rcl *m, struct mapping *mapping, u64 index)
+{
+	struct folio *f = rcl_filemap_get_folio(m, mapping, index);
+
+	if (!f)
+		return NULL;
+	if (folio_test(f, PG_uptodate) && folio_trylock(f)) {
+		if (f->mapping == mapping && folio_test(f, PG_uptodate))
+			return f;
+		folio_unlock(m, f);
+	}
+	folio_put(m, f);
+	return NULL;
+}
+
+/* The folio at index, locked, with what it held or zeros in it: all of it will be overwritten. */
+static struct folio *get_to_overwrite(struct rcl *m, struct mapping *mapping, u64 index)
+{
+	struct folio *f =
+		rcl_filemap_grab_folio(m, mapping, index, GFP_HIGHUSER_MOVABLE | __GFP_WRITE);
+
+	if (f && !folio_test(f, PG_uptodate)) {
+		rcl_work(m, WORK_ZERO);
+		if (m->plat->has_data)
+			m->plat->ops->page_zero(m->plat, f);
+		folio_clear(f, PG_error);
+		folio_set(f, PG_uptodate);
+	}
+	return f;
+}
+
+/* The page for a pin that has wishes; as rcl_filemap_fault() otherwise. */
+static struct folio *get_for_pin(struct fault *ft, u64 index, int *err)
+{
+	struct mapping *mapping = ft->vma->file->mapping;
+	struct folio *f;
+
+	*err = -ENODATA;
+	if (index >= __atomic_load_n(&mapping->size, __ATOMIC_RELAXED))
+		return NULL;
+	*err = ft->nowait ? -EAGAIN : -ENOMEM;
+	if (!ft->nowait)
+		return get_to_overwrite(ft->m, mapping, index);
+	f = rcl_pte_fast(ft->mm, ft->vpn) ? get_ready(ft->m, mapping, index) : NULL;
+	/* Buffers would have to be allocated. */
+	if (f && ft->write && mapping->flags & MAPPING_BUFFERS && !folio_needs_release(f)) {
+		folio_unlock(ft->m, f);
+		folio_put(ft->m, f);
+		f = NULL;
+	}
+	return f;
+}
+
 static int file_fault(struct fault *ft)
 {
 	struct rcl *m = ft->m;
@@ -340,13 +461,19 @@ static int file_fault(struct fault *ft)
 	int err = 0;
 	pte_t *pte;
 
-	if (!rcl_pte_alloc(m, ft->mm, ft->vpn))
+	if (!ft->nowait && !rcl_pte_alloc(m, ft->mm, ft->vpn))
 		return -ENOMEM;
-	if (!ft->write && m->tun.fault_around_bytes > (s64)PAGE_SIZE && fault_around(ft))
-		return 0;
-	f = rcl_filemap_fault(m, vma, vma->file, index, ft->exec, &major, &retry, &err);
-	if (!f)
-		return err ? err : FAULT_UNLOCKED;
+	if (unlikely(ft->nowait || (ft->overwrite && !(vma->flags & VM_PRIVATE)))) {
+		f = get_for_pin(ft, index, &err);
+		if (!f)
+			return err;
+	} else {
+		if (!ft->write && m->tun.fault_around_bytes > (s64)PAGE_SIZE && fault_around(ft))
+			return 0;
+		f = rcl_filemap_fault(m, vma, vma->file, index, ft->exec, &major, &retry, &err);
+		if (!f)
+			return err ? err : FAULT_UNLOCKED;
+	}
 	if (ft->write && vma->flags & VM_PRIVATE) {
 		folio_unlock(m, f);
 		err = map_new_page(ft, 0, f);
@@ -371,7 +498,7 @@ static int file_fault(struct fault *ft)
 	folio_unlock(m, f);
 	if (!pte)
 		folio_put(m, f);
-	if (ft->write)
+	if (ft->write && !ft->nowait)
 		rcl_balance_dirty_pages(m, vma->file->mapping);
 	return 0;
 }
@@ -414,7 +541,7 @@ static int write_protect_fault(struct fault *ft, pte_t old)
 	if (!pte)
 		return 0;
 	if (folio_is_anon(f) && take_over(ft, f)) {
-		pte_write(pte, old | PTE_WRITE | PTE_DIRTY | PTE_ACCESSED);
+		pte_modify(ft->mm, pte, PTE_WRITE | PTE_DIRTY | PTE_ACCESSED, 0);
 		spin_unlock(&ft->mm->page_table_lock);
 		count_vm_event(m, PGREUSE);
 		return 0;
@@ -426,12 +553,19 @@ static int write_protect_fault(struct fault *ft, pte_t old)
 		folio_put(m, f);
 		return err;
 	}
-	folio_lock(m, f);
+	if (unlikely(ft->nowait)) {
+		folio_put(m, f);
+		f = get_for_pin(ft, ft->vma->pgoff + ft->vpn - ft->vma->start, &err);
+		if (!f)
+			return err;
+	} else {
+		folio_lock(m, f);
+	}
 	err = make_file_page_writable(ft, f);
 	if (!err) {
 		pte = lock_pte(ft, old);
 		if (pte) {
-			pte_write(pte, old | PTE_WRITE | PTE_DIRTY | PTE_ACCESSED);
+			pte_modify(ft->mm, pte, PTE_WRITE | PTE_DIRTY | PTE_ACCESSED, 0);
 			spin_unlock(&ft->mm->page_table_lock);
 			count_vm_event(m, PGREUSE);
 		}
@@ -440,8 +574,19 @@ static int write_protect_fault(struct fault *ft, pte_t old)
 	folio_put(m, f);
 	if (err == -EAGAIN)
 		return FAULT_RETRY;
-	rcl_balance_dirty_pages(m, ft->vma->file->mapping);
+	if (!ft->nowait)
+		rcl_balance_dirty_pages(m, ft->vma->file->mapping);
 	return err;
+}
+
+/* Is a swapped page, all of which will be written, not even in memory? */
+static bool not_worth_reading(struct fault *ft, pte_t old)
+{
+	struct folio *f = rcl_swap_cache_lookup(ft->m, pte_swap(old));
+
+	if (f)
+		folio_put(ft->m, f);
+	return !f;
 }
 
 static int try_fault(struct fault *ft)
@@ -452,15 +597,24 @@ static int try_fault(struct fault *ft)
 	if (!old) {
 		if (ft->vma->file)
 			return file_fault(ft);
-		return ft->write ? map_new_page(ft, 0, NULL) : map_zero_page(ft);
+		if (unlikely(ft->kept))
+			return -ENODATA;
+		return ft->write || ft->pin ? map_new_page(ft, 0, NULL) : map_zero_page(ft);
 	}
-	if (!pte_present(old))
+	if (!pte_present(old)) {
+		if (unlikely(ft->overwrite) && not_worth_reading(ft, old))
+			return map_new_page(ft, old, NULL);
 		return swap_fault(ft, old);
+	}
+	if (unlikely(ft->kept && old & PTE_ZERO))
+		return -ENODATA;
 	if (ft->write && !(old & PTE_WRITE))
 		return write_protect_fault(ft, old);
+	if (unlikely(ft->pin))
+		return old & PTE_ZERO ? map_new_page(ft, old, NULL) : 0;
 	spin_lock(&ft->mm->page_table_lock);
 	if (pte_read(pte) == old)
-		pte_write(pte, old | PTE_ACCESSED | (ft->write ? PTE_DIRTY : 0));
+		pte_change(ft->mm, pte, old, old | PTE_ACCESSED | (ft->write ? PTE_DIRTY : 0));
 	spin_unlock(&ft->mm->page_table_lock);
 	return 0;
 }
@@ -485,6 +639,23 @@ static bool allowed(struct mm *mm, u64 vpn, bool write)
 	return pte && (pte_read(pte) & need) == need;
 }
 
+/* One attempt, with mm->lock held: 0, an error, FAULT_RETRY, or FAULT_UNLOCKED (ft->tried). */
+static int fault_once(struct fault *ft)
+{
+	int err;
+
+	ft->vma = rcl_find_vma(ft->mm, ft->vpn);
+	err = check_access(ft->vma, ft->write, ft->exec);
+	if (!err && is_dead(ft->mm))
+		err = -EINTR;
+	if (!err) {
+		count_fault(ft, PGFAULT);
+		err = try_fault(ft);
+	}
+	ft->tried = err == FAULT_UNLOCKED;
+	return err;
+}
+
 int rcl_handle_fault(struct rcl *m, struct mm *mm, u64 vpn, bool write, bool exec)
 {
 	struct fault ft = {.m = m, .mm = mm, .vpn = vpn, .write = write, .exec = exec};
@@ -497,19 +668,47 @@ int rcl_handle_fault(struct rcl *m, struct mm *mm, u64 vpn, bool write, bool exe
 			return -EINTR;
 		rcl_work(m, WORK_FAULT);
 		mmap_read_lock(m, mm);
-		ft.vma = rcl_find_vma(mm, vpn);
-		err = check_access(ft.vma, write, exec);
-		if (!err && is_dead(mm))
-			err = -EINTR;
-		if (!err) {
-			count_fault(&ft, PGFAULT);
-			err = try_fault(&ft);
-		}
-		ft.tried = err == FAULT_UNLOCKED;
+		err = fault_once(&ft);
 		if (ft.tried)
 			continue;
 		done = !err && allowed(mm, vpn, write);
 		mmap_unlock(m, mm);
+	}
+	if (err == -ENOMEM && fatal_signal_pending(rcl_current(m)))
+		return -EINTR;
+	return err < 0 ? err : 0;
+}
+
+int rcl_pin_page(struct rcl *m, struct mm *mm, u64 vpn, u32 how, pte_t **pte, u64 *pfn)
+{
+	struct fault ft = {.m = m, .mm = mm, .vpn = vpn, .write = how & PIN_WRITE, .pin = true};
+	bool done = false;
+	int err = 0;
+
+	ft.overwrite = (how & (PIN_WRITE | PIN_OVERWRITE)) == (PIN_WRITE | PIN_OVERWRITE);
+	ft.nowait = how & PIN_TRY;
+	ft.kept = how & PIN_KEPT;
+	while (!done && err >= 0) {
+		if (fatal_signal_pending(rcl_current(m)))
+			return -EINTR;
+		rcl_work(m, WORK_FAULT);
+		if (!ft.nowait)
+			mmap_read_lock(m, mm);
+		else if (!mmap_read_trylock(m, mm))
+			return -EAGAIN;
+		err = fault_once(&ft);
+		if (ft.tried)
+			continue;
+		if (!err) {
+			*pte = rcl_pte_fast(mm, vpn);
+			done = *pte && rcl_pin_fast(mm, *pte, ft.write, pfn);
+			if (!done && *pte && pte_pins(pte_read(*pte)) >= PTE_MAX_PINS)
+				err = -EBUSY;
+		}
+		mmap_unlock(m, mm);
+		/* Once more is not waiting, but who knows how often. */
+		if (ft.nowait && !done && err >= 0)
+			err = -EAGAIN;
 	}
 	if (err == -ENOMEM && fatal_signal_pending(rcl_current(m)))
 		return -EINTR;

@@ -12,6 +12,8 @@
  *   WILLNEED     file pages are read ahead; swapped pages are read into the swap cache
  *   RANDOM, SEQUENTIAL, NORMAL   how faults read ahead, and whether accesses count
  *
+ * Pinned pages (pin.h) are passed over, and -EBUSY says that there were some.
+ *
  * Advice about a range with holes is followed where there is memory, and told to be wrong
  * (-ENOMEM). All of it runs under a plug, so that what is read or written goes out in few requests.
  *
@@ -46,22 +48,28 @@ static void zap_page(struct rcl *m, struct vma *vma, pte_t old)
 	folio_put(m, f);
 }
 
-void rcl_zap_range(struct rcl *m, struct vma *vma, u64 start, u64 end)
+u64 rcl_zap_range(struct rcl *m, struct vma *vma, u64 start, u64 end)
 {
 	struct mm *mm = vma->mm;
+	u64 pinned = 0;
 
 	rcl_lru_add_drain(m);
 	for (u64 vpn = start; vpn < end; vpn++) {
 		pte_t *pte, old;
+		bool gone = true;
 
 		spin_lock(&mm->page_table_lock);
 		pte = rcl_pte_fast(mm, vpn);
 		old = pte ? pte_read(pte) : 0;
 		if (old)
-			pte_write(pte, 0);
+			gone = pte_replace(mm, pte, &old, 0);
 		spin_unlock(&mm->page_table_lock);
 		if (!pte) {
 			vpn |= PTRS_PER_TABLE - 1;
+			continue;
+		}
+		if (unlikely(!gone)) {
+			pinned++;
 			continue;
 		}
 		if (pte_is_swap(old)) {
@@ -72,10 +80,11 @@ void rcl_zap_range(struct rcl *m, struct vma *vma, u64 start, u64 end)
 		}
 	}
 	rcl_lru_add_drain(m);
+	return pinned;
 }
 
-/* Make one page lazyfree. Shared, locked or pinned pages are left alone. */
-static void free_lazily(struct rcl *m, struct vma *vma, u64 vpn)
+/* Make one page lazyfree. Shared and locked pages are left alone, pinned ones too: then false. */
+static bool free_lazily(struct rcl *m, struct vma *vma, u64 vpn)
 {
 	struct mm *mm = vma->mm;
 	pte_t *pte, old;
@@ -92,7 +101,11 @@ static void free_lazily(struct rcl *m, struct vma *vma, u64 vpn)
 			shared_add(&mm->swap_ents, -1, m->threaded);
 			rcl_free_swap_and_cache(m, pte_swap(old));
 		}
-		return;
+		return true;
+	}
+	if (unlikely(pte_pinned(old))) {
+		spin_unlock(&mm->page_table_lock);
+		return false;
 	}
 	f = pfn_folio(m, pte_pfn(old));
 	folio_get(f);
@@ -108,20 +121,26 @@ static void free_lazily(struct rcl *m, struct vma *vma, u64 vpn)
 		if (keep) {
 			spin_unlock(&mm->page_table_lock);
 			folio_put(m, f);
-			return;
+			return true;
 		}
 	}
-	pte_write(pte, old & ~(PTE_ACCESSED | PTE_DIRTY));
+	while (!pte_pinned(old) && !pte_change(mm, pte, old, old & ~(PTE_ACCESSED | PTE_DIRTY)))
+		old = pte_read(pte);
+	if (unlikely(pte_pinned(old)))
+		/* What is in it may not be thrown away without a look at the entry's dirty bit. */
+		folio_set(f, PG_dirty);
 	spin_unlock(&mm->page_table_lock);
-	rcl_folio_mark_lazyfree(m, f);
+	if (likely(!pte_pinned(old)))
+		rcl_folio_mark_lazyfree(m, f);
 	folio_put(m, f);
+	return !pte_pinned(old);
 }
 
 /*
  * COLD and PAGEOUT; the latter collects isolated pages on `pageout`, oldest last. Pages that others
- * use too, or that somebody else is moving, are left alone.
+ * use too, or that somebody else is moving, are left alone. False: the page is pinned.
  */
-static void make_cold(struct rcl *m, struct vma *vma, u64 vpn, struct list_head *pageout)
+static bool make_cold(struct rcl *m, struct vma *vma, u64 vpn, struct list_head *pageout)
 {
 	struct mm *mm = vma->mm;
 	struct folio *f = NULL;
@@ -132,11 +151,11 @@ static void make_cold(struct rcl *m, struct vma *vma, u64 vpn, struct list_head 
 	old = pte ? pte_read(pte) : 0;
 	if (pte_present(old) && !(old & PTE_ZERO))
 		f = pfn_folio(m, pte_pfn(old));
-	if (!f || !folio_test(f, PG_lru) || f->mapcount != 1) {
+	if (!f || !folio_test(f, PG_lru) || f->mapcount != 1 || pte_pinned(old)) {
 		spin_unlock(&mm->page_table_lock);
-		return;
+		return !pte_pinned(old);
 	}
-	pte_write(pte, old & ~PTE_ACCESSED);
+	pte_modify(mm, pte, 0, PTE_ACCESSED);
 	folio_clear(f, PG_referenced);
 	folio_get(f);
 	spin_unlock(&mm->page_table_lock);
@@ -145,6 +164,7 @@ static void make_cold(struct rcl *m, struct vma *vma, u64 vpn, struct list_head 
 	else if (!folio_test(f, PG_unevictable) && !rcl_folio_isolate_lru(m, f))
 		list_add(&f->lru, pageout);
 	folio_put(m, f);
+	return true;
 }
 
 static void read_swapped(struct rcl *m, struct vma *vma, u64 vpn)
@@ -159,9 +179,13 @@ static void read_swapped(struct rcl *m, struct vma *vma, u64 vpn)
 		folio_put(m, f);
 }
 
+/* Advice was followed, but for pinned pages. */
+#define PINNED 1
+
 static int advise_vma(struct rcl *m, struct vma *vma, u64 start, u64 end, enum rcl_madvice advice)
 {
 	struct list_head pageout;
+	bool all = true;
 
 	if (vma->flags & VM_LOCKED && (advice == RCL_MADV_DONTNEED || advice == RCL_MADV_FREE ||
 				       advice == RCL_MADV_COLD || advice == RCL_MADV_PAGEOUT))
@@ -172,8 +196,7 @@ static int advise_vma(struct rcl *m, struct vma *vma, u64 start, u64 end, enum r
 		return rcl_file_advise(m, vma->file, vma->pgoff + start - vma->start, end - start,
 				       RCL_FADV_WILLNEED);
 	if (advice == RCL_MADV_DONTNEED) {
-		rcl_zap_range(m, vma, start, end);
-		return 0;
+		return rcl_zap_range(m, vma, start, end) ? PINNED : 0;
 	}
 	rcl_lru_add_drain(m);
 	list_init(&pageout);
@@ -187,13 +210,13 @@ static int advise_vma(struct rcl *m, struct vma *vma, u64 start, u64 end, enum r
 		}
 		switch (advice) {
 		case RCL_MADV_FREE:
-			free_lazily(m, vma, vpn);
+			all &= free_lazily(m, vma, vpn);
 			break;
 		case RCL_MADV_COLD:
 			make_cold(m, vma, vpn, NULL);
 			break;
 		case RCL_MADV_PAGEOUT:
-			make_cold(m, vma, vpn, &pageout);
+			all &= make_cold(m, vma, vpn, &pageout);
 			break;
 		default:
 			read_swapped(m, vma, vpn);
@@ -203,7 +226,7 @@ static int advise_vma(struct rcl *m, struct vma *vma, u64 start, u64 end, enum r
 	rcl_reclaim_pages(m, &pageout);
 	if (advice == RCL_MADV_WILLNEED)
 		rcl_lru_add_drain(m);
-	return 0;
+	return all ? 0 : PINNED;
 }
 
 static bool changes_flags(enum rcl_madvice advice)
@@ -224,7 +247,7 @@ static int set_pattern(struct mm *mm, u64 start, u64 end, enum rcl_madvice advic
 int rcl_madvise(struct rcl *m, struct mm *mm, u64 start, u64 pages, enum rcl_madvice advice)
 {
 	u64 end = start + pages, done = start;
-	int err = 0, holes = 0;
+	int err = 0, holes = 0, pinned = 0;
 
 	if (!pages || end < start)
 		return -EINVAL;
@@ -246,8 +269,12 @@ int rcl_madvise(struct rcl *m, struct mm *mm, u64 start, u64 pages, enum rcl_mad
 		err = changes_flags(advice) ? set_pattern(mm, from, upto, advice)
 					    : advise_vma(m, vma, from, upto, advice);
 		done = upto;
+		if (err == PINNED) {
+			pinned = -EBUSY;
+			err = 0;
+		}
 	}
 	m->plat->ops->plug_finish(m->plat);
 	mmap_unlock(m, mm);
-	return err ? err : holes;
+	return err ? err : holes ? holes : pinned;
 }

@@ -18,6 +18,12 @@
  *
  * Tables are freed when munmap leaves no vma in the range they span; MADV_DONTNEED keeps them.
  *
+ * Pinned pages (pin.h) are never taken away: a vma with such a page outlives munmap, with the
+ * tables under it, and a move or a copy that would concern one fails.
+ *
+ * An address space belongs to whoever made it, who destroys it when nobody is in it. Only a reaper
+ * may come at any time: it finds the address space through a task and keeps the struct (users).
+ *
  * Reaping: the OOM killer takes a victim's memory without waiting for it to die. It reads the
  * layout under mm->lock like a fault, but past waiting writers, since it may be in a fault of this
  * very address space; writers that hold the lock may themselves wait for memory (fork, mremap), so
@@ -40,7 +46,8 @@
 #define TABLE_SHIFT  9
 
 struct mm_state {
-	struct page_table *tables; /* c: content of frame N if it is a page table */
+	struct page_table *tables;   /* c: content of frame N if it is a page table */
+	struct page_table *versions; /* c: versions of its words; NULL without threads */
 	struct spinlock lock;
 	struct anon_vma *free_anon_vmas; /* lock */
 };
@@ -52,13 +59,14 @@ int rcl_mm_init(struct rcl *m)
 	if (!s)
 		return -ENOMEM;
 	s->tables = m->plat->ops->reserve(m->plat, m->nr_frames * PAGE_SIZE);
-	if (!s->tables) {
-		free(s);
-		return -ENOMEM;
-	}
-	spin_init(&s->lock, m->threaded);
 	m->mm_state = s;
-	return 0;
+	spin_init(&s->lock, m->threaded);
+	if (m->threaded)
+		s->versions = m->plat->ops->reserve(m->plat, m->nr_frames * PAGE_SIZE);
+	if (s->tables && (s->versions || !m->threaded))
+		return 0;
+	rcl_mm_exit(m);
+	return -ENOMEM;
 }
 
 void rcl_mm_exit(struct rcl *m)
@@ -73,7 +81,10 @@ void rcl_mm_exit(struct rcl *m)
 		s->free_anon_vmas = av->next;
 		free(av);
 	}
-	m->plat->ops->release(m->plat, s->tables, m->nr_frames * PAGE_SIZE);
+	if (s->versions)
+		m->plat->ops->release(m->plat, s->versions, m->nr_frames * PAGE_SIZE);
+	if (s->tables)
+		m->plat->ops->release(m->plat, s->tables, m->nr_frames * PAGE_SIZE);
 	free(s);
 	m->mm_state = NULL;
 }
@@ -160,8 +171,8 @@ static void free_table(struct rcl *m, struct mm *mm, struct page_table *t, int l
 	for (int i = 0; i < PTRS_PER_TABLE; i++)
 		RCL_ASSERT(!t->e[i]);
 #endif
-	if ((u32)mm->last_table == folio_pfn(m, f))
-		__atomic_store_n(&mm->last_table, NO_TABLE, __ATOMIC_RELAXED);
+	if (!mm_is_threaded(mm) && (u32)mm->last_table == folio_pfn(m, f))
+		mm->last_table = NO_TABLE;
 	shared_add(&mm->table_pages, -1, m->threaded);
 	if (level_counted(level))
 		rcl_mod_lruvec_state(rcl_memcg_lruvec(m, mm->memcg, folio_node(m, f)), NR_PAGETABLE,
@@ -179,9 +190,8 @@ static u32 slot(u64 vpn, int level)
 
 static pte_t *remember(struct mm *mm, struct page_table *t, u64 vpn)
 {
-	u64 last = vpn >> TABLE_SHIFT << 32 | (u64)(t - mm->tables);
-
-	__atomic_store_n(&mm->last_table, last, __ATOMIC_RELAXED);
+	if (!mm_is_threaded(mm))
+		mm->last_table = vpn >> TABLE_SHIFT << 32 | (u64)(t - mm->tables);
 	return &t->e[slot(vpn, 0)];
 }
 
@@ -229,7 +239,7 @@ pte_t *rcl_pte_alloc(struct rcl *m, struct mm *mm, u64 vpn)
 			if (lost)
 				free_table(m, mm, child, level - 1);
 		}
-		t = table_of(m, pte_pfn(*e));
+		t = table_of(m, pte_pfn(upper_entry(t, vpn, level)));
 	}
 	return remember(mm, t, vpn);
 }
@@ -439,9 +449,15 @@ static int unmap_locked(struct rcl *m, struct mm *mm, u64 start, u64 end)
 	if (err)
 		return err;
 	for (i = vma_index(mm, start); i < mm->nr_vmas && mm->vmas[i]->start < end;) {
-		rcl_zap_range(m, mm->vmas[i], mm->vmas[i]->start, mm->vmas[i]->end);
-		remove_vma(mm, i);
+		if (rcl_zap_range(m, mm->vmas[i], mm->vmas[i]->start, mm->vmas[i]->end)) {
+			i++;
+			err = -EBUSY;
+		} else {
+			remove_vma(mm, i);
+		}
 	}
+	if (err)
+		return err;
 	/* Tables may serve neighbours: only the hole around the range is sure to be empty. */
 	lo = i ? mm->vmas[i - 1]->end : 0;
 	hi = i < mm->nr_vmas ? mm->vmas[i]->start : 1ull << (TABLE_SHIFT * TABLE_LEVELS);
@@ -451,13 +467,19 @@ static int unmap_locked(struct rcl *m, struct mm *mm, u64 start, u64 end)
 
 int rcl_mm_create(struct rcl *m, struct memcg *memcg, struct mm **out)
 {
-	struct mm *mm = calloc(1, sizeof(*mm));
+	struct mm *mm = aligned_alloc(_Alignof(struct mm), sizeof(*mm));
+	struct mm_state *s = m->mm_state;
 
 	if (!mm)
 		return -ENOMEM;
+	memset(mm, 0, sizeof(*mm));
 	mm->m = m;
 	mm->memcg = memcg;
-	mm->tables = ((struct mm_state *)m->mm_state)->tables;
+	mm->threaded = m->threaded;
+	mm->users = 1;
+	mm->tables = s->tables;
+	if (m->threaded)
+		mm->version_distance = (uintptr_t)s->versions - (uintptr_t)s->tables;
 	mm->last_table = NO_TABLE;
 	spin_init(&mm->page_table_lock, m->threaded);
 	mm->pgd = alloc_table(m, mm, TABLE_LEVELS - 1);
@@ -480,7 +502,19 @@ void rcl_mm_destroy(struct rcl *m, struct mm *mm)
 	free_table(m, mm, mm->pgd, TABLE_LEVELS - 1);
 	RCL_ASSERT(!mm->table_pages && !mm->anon_rss && !mm->file_rss && !mm->swap_ents);
 	free(mm->vmas);
-	free(mm);
+	rcl_mm_put(mm);
+}
+
+void rcl_mm_put(struct mm *mm)
+{
+	if (!__atomic_sub_fetch(&mm->users, 1, __ATOMIC_ACQ_REL))
+		free(mm);
+}
+
+void rcl_mm_want_versions(struct mm *mm)
+{
+	RCL_ASSERT(mm->threaded);
+	mm->versions = true;
 }
 
 static int new_vma(struct rcl *m, struct mm *mm, u64 start, u64 pages, u32 flags, struct file *file,
@@ -549,23 +583,25 @@ int rcl_munmap(struct rcl *m, struct mm *mm, u64 start, u64 pages)
 static int move_pages(struct rcl *m, struct mm *mm, u64 from, u64 to, u64 nr)
 {
 	for (u64 i = 0; i < nr; i++) {
-		pte_t *src = rcl_pte_lookup(mm, from + i), *dst;
+		pte_t *src = rcl_pte_lookup(mm, from + i), *dst, old;
+		bool moved;
 
 		if (!src) {
 			i += PTRS_PER_TABLE - 1 - ((from + i) & (PTRS_PER_TABLE - 1));
 			continue;
 		}
-		if (!*src)
+		if (!pte_read(src))
 			continue;
 		dst = rcl_pte_alloc(m, mm, to + i);
 		if (!dst)
 			return -ENOMEM;
 		spin_lock(&mm->page_table_lock);
-		src = rcl_pte_lookup(mm, from + i);
-		dst = rcl_pte_lookup(mm, to + i);
-		pte_write(dst, pte_read(src));
-		pte_write(src, 0);
+		moved = pte_replace(mm, src, &old, 0);
+		if (moved)
+			pte_write(dst, old);
 		spin_unlock(&mm->page_table_lock);
+		if (!moved)
+			return -EBUSY;
 	}
 	return 0;
 }
@@ -632,8 +668,11 @@ int rcl_mremap(struct rcl *m, struct mm *mm, u64 old, u64 old_pages, u64 new, u6
 	return err;
 }
 
-/* The child gets the parent's entry; from now on neither may write without copying. */
-static void copy_entry(struct rcl *m, struct vma *vma, pte_t *src, pte_t *dst)
+/*
+ * The child gets the parent's entry; from now on neither may write without copying. False: it is
+ * pinned, so that it cannot be told whether it is being written.
+ */
+static bool copy_entry(struct rcl *m, struct mm *parent, struct vma *vma, pte_t *src, pte_t *dst)
 {
 	pte_t old = pte_read(src);
 
@@ -643,43 +682,49 @@ static void copy_entry(struct rcl *m, struct vma *vma, pte_t *src, pte_t *dst)
 		rcl_swap_duplicate(m, pte_swap(old));
 		shared_add(&vma->mm->swap_ents, 1, m->threaded);
 		pte_write(dst, old);
-		return;
+		return true;
 	}
 	if (!(old & PTE_ZERO)) {
 		struct folio *f = pfn_folio(m, pte_pfn(old));
 
 		/* A file's page can be had from the file again. */
 		if (!folio_is_anon(f))
-			return;
+			return true;
+		while (!pte_pinned(old) && !pte_change(parent, src, old, old & ~PTE_WRITE))
+			old = pte_read(src);
+		if (pte_pinned(old))
+			return false;
 		folio_get(f);
 		folio_clear(f, PG_exclusive);
 		rcl_folio_add_anon_rmap(m, f, vma, 0);
 		old &= ~PTE_WRITE;
-		pte_write(src, old);
 	}
 	pte_write(dst, old & ~PTE_ACCESSED);
+	return true;
 }
 
 static int copy_pages(struct rcl *m, struct mm *parent, struct vma *vma)
 {
 	for (u64 vpn = vma->start; vpn < vma->end; vpn++) {
 		pte_t *src = rcl_pte_lookup(parent, vpn), *dst;
+		bool ok = true;
 
 		if (!src) {
 			vpn |= PTRS_PER_TABLE - 1;
 			continue;
 		}
-		if (!*src)
+		if (!pte_read(src))
 			continue;
 		dst = rcl_pte_alloc(m, vma->mm, vpn);
 		if (!dst)
 			return -ENOMEM;
 		spin_lock(&parent->page_table_lock);
 		/* Allocating may have waited, and reclaim may have taken the page meanwhile. */
-		src = rcl_pte_lookup(parent, vpn);
-		if (*src)
-			copy_entry(m, vma, src, dst);
+		if (pte_read(src))
+			ok = copy_entry(m, parent, vma, src, dst);
 		spin_unlock(&parent->page_table_lock);
+		if (!ok)
+			return -EBUSY;
 	}
 	return 0;
 }

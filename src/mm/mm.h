@@ -29,6 +29,8 @@ typedef u64 pte_t;
 #define PTE_ZERO	   (1ull << 9)
 #define PTE_SWAP_EXCLUSIVE PTE_WRITE
 #define PTE_PFN_SHIFT	   12
+#define PTE_PIN_SHIFT	   48
+#define PTE_PINS	   (~0ull << PTE_PIN_SHIFT)
 
 /* Entries change under page_table_lock, but are also looked at without it: a hint, or a second look
  * follows. */
@@ -36,9 +38,10 @@ static inline pte_t pte_read(const pte_t *p)
 {
 	return __atomic_load_n(p, __ATOMIC_RELAXED);
 }
+/* For a word that is not present, with page_table_lock held: nobody else writes such a word. */
 static inline void pte_write(pte_t *p, pte_t v)
 {
-	__atomic_store_n(p, v, __ATOMIC_RELAXED);
+	__atomic_store_n(p, v, __ATOMIC_RELEASE);
 }
 static inline bool pte_present(pte_t p)
 {
@@ -51,6 +54,10 @@ static inline u64 pte_pfn(pte_t p)
 static inline pte_t pte_make(u64 pfn, u64 bits)
 {
 	return pfn << PTE_PFN_SHIFT | PTE_PRESENT | bits;
+}
+static inline bool pte_pinned(pte_t p)
+{
+	return p & PTE_PRESENT && p & PTE_PINS;
 }
 static inline bool pte_is_swap(pte_t p)
 {
@@ -80,8 +87,9 @@ enum vm_flag {
 	VM_LOCKED = 16,
 	VM_RAND_READ = 32,
 	VM_SEQ_READ = 64,
-	VM_PRIVATE = 128,  /* of a file: a write copies the page into anonymous memory */
-	VM_DROPPABLE = 256 /* anonymous: reclaim drops pages, dirty or not; they never see swap */
+	VM_PRIVATE = 128,   /* of a file: a write copies the page into anonymous memory */
+	VM_DROPPABLE = 256, /* anonymous: reclaim drops pages, dirty or not; they never see swap */
+	VM_PINNED = 512	    /* rcl_folio_referenced() alone says so: a mapping is pinned */
 };
 
 /*
@@ -108,38 +116,120 @@ struct vma {
 	u64 swap_readahead_info;    /* A: swap_state.c */
 };
 
+/*
+ * What nobody writes once the address space is in use comes first, in a cache line of its own:
+ * every access of every thread reads it.
+ */
 struct mm {
-	struct rcl *m;	       /* c */
-	struct memcg *memcg;   /* c: pays for page tables; NULL = root */
-	u32 lock;	       /* sleeping reader-writer lock of the layout (mm_lock.h) */
-	u32 nr_vmas, cap_vmas; /* w */
-	struct vma **vmas;     /* w: by address */
-	struct task *writer;   /* w: who holds the lock for writing */
-	struct spinlock page_table_lock;
+	struct rcl *m;		   /* c */
+	struct memcg *memcg;	   /* c: pays for page tables; NULL = root */
 	struct page_table *pgd;	   /* c */
 	struct page_table *tables; /* c: content of frame N, if it is a table, is tables[N] */
-	u64 last_table; /* A: vpn >> 9 << 32 | frame of the last table looked up; see below */
-	s64 anon_rss, file_rss, swap_ents, table_pages; /* A */
+	u64 last_table; /* vpn >> 9 << 32 | frame of the last table looked up (simulator); below */
+	size_t version_distance; /* c: from a word to its version, in bytes */
+	bool threaded;		 /* c: copy of m->threaded */
+	bool versions;		 /* c once used: words have versions (rcl_mm_want_versions) */
+
+	_Alignas(64) u32 lock; /* sleeping reader-writer lock of the layout (mm_lock.h) */
+	u32 nr_vmas, cap_vmas; /* w */
+	struct vma **vmas;     /* w: by address */
+	struct task *writer;   /* A: who holds the lock for writing */
+	struct spinlock page_table_lock;
 	bool dead; /* A: being or been reaped: nothing may be mapped any more */
+	u32 users; /* A: its owner and reapers: the struct goes with the last of them */
+	s64 anon_rss, file_rss, swap_ents, table_pages; /* A */
 };
 
-int rcl_mm_create(struct rcl *m, struct memcg *memcg, struct mm **out);
-void rcl_mm_destroy(struct rcl *m, struct mm *mm);
+static inline bool mm_is_threaded(const struct mm *mm)
+{
+	return RCL_THREADS && unlikely(mm->threaded);
+}
+
 /*
+ * The version of a word, for optimistic readers (pin.h): it changes by PTE_VERSION_STEP whenever
+ * the word loses its frame. Versions live at a constant distance from the tables.
+ */
+#define PTE_VERSION_STEP (1u << 16)
+static inline u64 *pte_version(const struct mm *mm, const pte_t *p)
+{
+	return (u64 *)((uintptr_t)p + mm->version_distance);
+}
+
+static inline bool pte_loses_frame(pte_t old, pte_t new)
+{
+	return (old & (PTE_PRESENT | PTE_ZERO)) == PTE_PRESENT &&
+	       (!pte_present(new) || new &PTE_ZERO || pte_pfn(old) != pte_pfn(new));
+}
+/*
+ * Change a word that may be present, so that no pin or access that comes at the same time is lost:
+ * false if it is not `old` any more. To take a frame away, page_table_lock is held and the word not
+ * pinned.
+ */
+static inline bool pte_change(struct mm *mm, pte_t *p, pte_t old, pte_t new)
+{
+	if (!mm_is_threaded(mm)) {
+		*p = new;
+		return true;
+	}
+	RCL_DEBUG_ASSERT(!pte_pinned(old) || !pte_loses_frame(old, new));
+	if (!__atomic_compare_exchange_n(p, &old, new, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		return false;
+	if (mm->versions && pte_loses_frame(old, new))
+		__atomic_fetch_add(pte_version(mm, p), PTE_VERSION_STEP, __ATOMIC_ACQ_REL);
+	return true;
+}
+/* Put another entry in a word's place; *old is what it was. False: it is pinned, and stays. */
+static inline bool pte_replace(struct mm *mm, pte_t *p, pte_t *old, pte_t new)
+{
+	do {
+		*old = pte_read(p);
+		if (unlikely(pte_pinned(*old)))
+			return false;
+	} while (unlikely(!pte_change(mm, p, *old, new)));
+	return true;
+}
+/* Set and clear bits of a present word. Returns what it was. */
+static inline pte_t pte_modify(struct mm *mm, pte_t *p, u64 set, u64 clear)
+{
+	pte_t old;
+
+	do {
+		old = pte_read(p);
+	} while (unlikely(!pte_change(mm, p, old, (old | set) & ~clear)));
+	return old;
+}
+
+int rcl_mm_create(struct rcl *m, struct memcg *memcg, struct mm **out);
+/* Nothing in it is pinned, and no task is in it. A reaper (OOM) may still be. */
+void rcl_mm_destroy(struct rcl *m, struct mm *mm);
+/* Keep versions of its words from now on. Machines with threads only, before the first pin. */
+void rcl_mm_want_versions(struct mm *mm);
+/* Keep the struct: against a destroy that comes meanwhile. put: the last one frees it. */
+static inline void rcl_mm_get(struct mm *mm)
+{
+	__atomic_add_fetch(&mm->users, 1, __ATOMIC_RELAXED);
+}
+void rcl_mm_put(struct mm *mm);
+/*
+ * Pinned pages stay where they are: what would take them away takes the rest, and says -EBUSY.
+ *
  * Map [start, start+pages). file NULL: anonymous memory, pgoff is ignored. Else the file from page
  * pgoff on: shared, or private with VM_PRIVATE. Replaces what was mapped there.
  */
 int rcl_mmap(struct rcl *m, struct mm *mm, u64 start, u64 pages, u32 flags, struct file *file,
 	     u64 pgoff);
+/* -EBUSY: areas with a pinned page are still mapped, but their other pages are gone. */
 int rcl_munmap(struct rcl *m, struct mm *mm, u64 start, u64 pages);
 /*
  * Move [old, old + old_pages), which lies in one vma, to [new, new + new_pages): pages that fit
  * move along, the rest is unmapped or untouched. The ranges do not overlap, or have the same start.
+ * -EBUSY: a pinned page would have to move, and none has; or, shrinking, as with rcl_munmap().
  */
 int rcl_mremap(struct rcl *m, struct mm *mm, u64 old, u64 old_pages, u64 new, u64 new_pages);
 /*
  * A copy of an address space, as fork() makes it: anonymous pages are shared and copied at the
- * first write of either. The child's tables are charged to its group.
+ * first write of either. The child's tables are charged to its group. -EBUSY: an anonymous page of
+ * the parent's is pinned.
  */
 int rcl_mm_fork(struct rcl *m, struct mm *parent, struct memcg *memcg, struct mm **out);
 enum rcl_madvice {
@@ -152,6 +242,7 @@ enum rcl_madvice {
 	RCL_MADV_PAGEOUT,
 	RCL_MADV_WILLNEED
 };
+/* -EBUSY: DONTNEED, FREE and PAGEOUT have passed over pinned pages. */
 int rcl_madvise(struct rcl *m, struct mm *mm, u64 start, u64 pages, enum rcl_madvice advice);
 int rcl_mlock(struct rcl *m, struct mm *mm, u64 start, u64 pages);
 int rcl_munlock(struct rcl *m, struct mm *mm, u64 start, u64 pages);
@@ -163,8 +254,9 @@ int rcl_munlock(struct rcl *m, struct mm *mm, u64 start, u64 pages);
 int rcl_handle_fault(struct rcl *m, struct mm *mm, u64 vpn, bool write, bool exec);
 pte_t *rcl_pte_lookup(struct mm *mm, u64 vpn); /* NULL: no table there */
 /*
- * The next access is usually near the last. One word holds which table that was and what it covers,
- * so that threads that look up at the same time cannot mix two answers.
+ * The next access is usually near the last: in the simulator one word holds which table that was
+ * and what it covers. Threads would fight for that word, and one that looks up without mm->lock
+ * could put a table there that has just been freed: they walk.
  */
 #define NO_TABLE UINT64_MAX
 static inline pte_t *rcl_pte_fast(struct mm *mm, u64 vpn)
@@ -182,10 +274,9 @@ static inline int rcl_touch(struct rcl *m, struct mm *mm, u64 vpn, bool write)
 	pte_t old = p ? pte_read(p) : 0;
 
 	if (likely((old & need) == need)) {
-		/* (With real threads reclaim may change the entry just now: there, take the fault.)
-		 */
-		pte_write(p, old | PTE_ACCESSED | (write ? PTE_DIRTY : 0));
-		return 0;
+		/* (Only with threads can it have changed just now.) */
+		if (likely(pte_change(mm, p, old, old | PTE_ACCESSED | (write ? PTE_DIRTY : 0))))
+			return 0;
 	}
 	return rcl_handle_fault(m, mm, vpn, write, false);
 }
@@ -215,8 +306,9 @@ struct vma *rcl_find_vma(struct mm *mm, u64 vpn);
 struct vma *rcl_next_vma(struct mm *mm, u64 vpn);
 /* Split at the borders and change flags of all vmas in the range; -ENOMEM if it has holes. */
 int rcl_vma_set_flags(struct mm *mm, u64 start, u64 end, u32 set, u32 clear);
-/* Unmap the pages of [start, end) in one vma; page tables stay. mm->lock held. */
-void rcl_zap_range(struct rcl *m, struct vma *vma, u64 start, u64 end);
+/* Unmap the pages of [start, end) in one vma; page tables stay. mm->lock held. Returns how many
+ * stay because they are pinned. */
+u64 rcl_zap_range(struct rcl *m, struct vma *vma, u64 start, u64 end);
 /* The entry for vpn, with its tables allocated and charged; NULL when out of memory. May wait. */
 pte_t *rcl_pte_alloc(struct rcl *m, struct mm *mm, u64 vpn);
 
@@ -228,6 +320,7 @@ pte_t *rcl_pte_alloc(struct rcl *m, struct mm *mm, u64 vpn);
 void rcl_mm_reap(struct rcl *m, struct mm *mm);
 int rcl_mm_init(struct rcl *m);
 void rcl_mm_exit(struct rcl *m);
+/* Nothing in it may change meanwhile. */
 bool rcl_mm_is_valid(struct rcl *m, struct mm *mm);
 
 #endif

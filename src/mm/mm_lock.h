@@ -18,11 +18,12 @@
 enum mmap_lock_mode {
 	MMAP_READ,
 	MMAP_WRITE,
-	/* Read, past waiting writers and for a second at most: for a killer that may hold the lock for
-	 * reading already. */
+	/* Read, past waiting writers and for a second at most: for a killer that may hold the lock
+	 * for reading already. */
 	MMAP_REAP
 };
-/* Wait for the lock. False only for MMAP_REAP: a writer would not leave (or is the caller itself). */
+/* Wait for the lock. False only for MMAP_REAP: a writer would not leave (or is the caller itself).
+ */
 bool rcl_mmap_lock_slow(struct rcl *m, struct mm *mm, enum mmap_lock_mode mode);
 
 static inline void mmap_read_lock(struct rcl *m, struct mm *mm)
@@ -39,6 +40,18 @@ static inline void mmap_read_lock(struct rcl *m, struct mm *mm)
 			return;
 	}
 	rcl_mmap_lock_slow(m, mm, MMAP_READ);
+}
+/* Without waiting. */
+static inline bool mmap_read_trylock(struct rcl *m, struct mm *mm)
+{
+	u32 v = __atomic_load_n(&mm->lock, __ATOMIC_RELAXED);
+
+	(void)m;
+	while (!(v & (MMAP_WRITER | MMAP_WAITERS)))
+		if (__atomic_compare_exchange_n(&mm->lock, &v, v + 1, false, __ATOMIC_ACQUIRE,
+						__ATOMIC_RELAXED))
+			return true;
+	return false;
 }
 static inline void mmap_write_lock(struct rcl *m, struct mm *mm)
 {

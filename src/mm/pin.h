@@ -9,18 +9,25 @@
  * dirty and write bits, and unpinning a page that was pinned for writing notices that and marks the
  * page dirty again.
  *
+ * Words live in page tables, which go with munmap (and a moving mremap). Whoever pins without
+ * mm->lock, or keeps a pointer to a word, sees to it that its range stays mapped meanwhile.
+ *
  * Each word has a version (pte_version in mm.h), for optimistic readers: its low 16 bits count pins
  * for writing under way, the rest counts changes: the ends of such pins, and the times the word
  * lost its frame. Versions are only kept for address spaces that ask for it (mm->versions).
+ *
+ * An optimistic reader takes the version, then the word, looks at the page, and then finds the same
+ * word (but for pins, accessed and dirty) and the same version, with no pin for writing in it: then
+ * what it has seen was the page, and nobody wrote to it. Pages change only under such pins, so who
+ * reads this way must not write to the page's file by other ways.
  */
 #ifndef RCL_MM_PIN_H
 #define RCL_MM_PIN_H
 
 #include "mm/mm.h"
 
-#define PTE_PIN_SHIFT 48
-#define PTE_PIN	      (1ull << PTE_PIN_SHIFT)
-#define PTE_MAX_PINS  32767u
+#define PTE_PIN	     (1ull << PTE_PIN_SHIFT)
+#define PTE_MAX_PINS 32767u
 
 static inline u32 pte_pins(pte_t p)
 {
@@ -57,8 +64,9 @@ static inline bool rcl_pin_fast(struct mm *mm, pte_t *pte, bool write, u64 *pfn)
 
 /*
  * The long way: fault the page in until it can be pinned. The running task pays. *pte and *pfn say
- * what was pinned. 0, or an error of rcl_handle_fault(); -EBUSY: PTE_MAX_PINS; -EAGAIN: PIN_TRY;
- * -ENODATA: PIN_KEPT.
+ * what was pinned. 0, or an error of rcl_handle_fault(); -EBUSY: PTE_MAX_PINS, or the page is
+ * shared since a fork, pinned, and now to be written; -EAGAIN: PIN_TRY; -ENODATA: PIN_KEPT, or
+ * beyond the end of a file.
  */
 int rcl_pin_page(struct rcl *m, struct mm *mm, u64 vpn, u32 how, pte_t **pte, u64 *pfn);
 
@@ -89,5 +97,8 @@ void rcl_unpin_page(struct rcl *m, struct mm *mm, u64 vpn, pte_t *pte);
  * of it. Pages of files and of swap. Allocates and charges, so it may reclaim.
  */
 void rcl_pin_prefetch(struct rcl *m, struct mm *mm, u64 vpn, u64 nr);
+
+/* How many pages of [vpn, vpn + nr) are pinned: exact as long as nobody pins or unpins there. */
+u64 rcl_count_pinned(struct rcl *m, struct mm *mm, u64 vpn, u64 nr);
 
 #endif

@@ -53,6 +53,19 @@ struct run {
 	bool workingset;
 };
 
+/* Locked by us, so it is there; but a look-up without a lock may miss it while the tree changes. */
+static struct folio *inserted_at(struct mapping *mapping, u64 index)
+{
+	for (;;) {
+		struct folio *f = rcl_radix_load(mapping, index);
+
+		if (likely(f && !entry_is_shadow(f) &&
+			   __atomic_load_n(&f->mapping, __ATOMIC_RELAXED) == mapping &&
+			   f->index == index))
+			return f;
+	}
+}
+
 static void submit_run(struct rcl *m, struct mapping *mapping, struct run *r)
 {
 	struct platform *p = m->plat;
@@ -63,8 +76,7 @@ static void submit_run(struct rcl *m, struct mapping *mapping, struct run *r)
 	cookie = r->workingset && rcl_psi_memstall_enter(m);
 	PLATFORM_CALL(p, plug_start)(p);
 	for (u64 i = r->start; i < r->start + r->nr; i++) {
-		/* Locked by us: it can only be the folio that was inserted. */
-		struct folio *f = i == r->start ? r->first : rcl_radix_load(mapping, i);
+		struct folio *f = i == r->start ? r->first : inserted_at(mapping, i);
 
 		rcl_file_readpage(m, f, false);
 		folio_put(m, f);

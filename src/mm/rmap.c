@@ -19,6 +19,7 @@
  *    folio is ordinary anonymous memory once more and stays mapped. In droppable memory all
  *    folios are lazyfree from the start, written or not, and remain so.
  *  - mkclean: entries lose dirty and write permission, so that the next write faults and is seen.
+ *  - A pinned entry (pin.h) keeps its page, so unmapping ends there; cleaning does not mind pins.
  *
  * Locking: the list's lock, then page_table_lock of each address space.
  */
@@ -50,6 +51,8 @@ static bool visit_vma(struct rcl *m, struct folio *f, struct vma *vma, visit_fn 
 	if (f->index < vma->pgoff || vpn >= vma_end(vma))
 		return true;
 	if (!visit) {
+		if (mm_is_threaded(mm))
+			return false; /* not worth a lock that others want */
 		spin_lock(&mm->page_table_lock);
 		__builtin_prefetch(rcl_pte_lookup(mm, vpn), 1);
 		spin_unlock(&mm->page_table_lock);
@@ -160,8 +163,10 @@ static bool visit_referenced(struct rcl *m, struct folio *f, struct vma *vma, pt
 		r->vm_flags |= VM_LOCKED;
 		return false;
 	}
+	if (unlikely(pte_pinned(pte_read(pte))))
+		r->vm_flags |= VM_PINNED;
 	if (pte_read(pte) & PTE_ACCESSED) {
-		pte_write(pte, pte_read(pte) & ~PTE_ACCESSED);
+		pte_modify(vma->mm, pte, 0, PTE_ACCESSED);
 		if (!(vma_flags(vma) & VM_SEQ_READ)) {
 			r->count++;
 			r->vm_flags |= vma_flags(vma);
@@ -198,37 +203,66 @@ int rcl_folio_referenced(struct rcl *m, struct folio *f, bool is_locked, struct 
 
 /* ---- unmap ------------------------------------------------------------------------------- */
 
+/*
+ * Take a lazyfree folio out of one address space, if nobody else holds it and it was not written
+ * since; else it is ordinary memory again. Droppable memory always may, and never is.
+ */
+static bool unmap_lazyfree(struct mm *mm, struct folio *f, pte_t *pte, bool droppable)
+{
+	pte_t old;
+
+	do {
+		old = pte_read(pte);
+		if (pte_pinned(old))
+			return false;
+		if (folio_ref_count(f) != 1 + f->mapcount || folio_test(f, PG_dirty) ||
+		    (old & PTE_DIRTY && !droppable)) {
+			if (!droppable)
+				folio_set(f, PG_swapbacked);
+			return false;
+		}
+	} while (!pte_change(mm, pte, old, 0));
+	return true;
+}
+
 static bool visit_unmap(struct rcl *m, struct folio *f, struct vma *vma, pte_t *pte, void *arg)
 {
-	struct mm *mm = vma->mm;
-	pte_t old = pte_read(pte);
 	bool droppable = vma_flags(vma) & VM_DROPPABLE, *locked = arg;
+	struct mm *mm = vma->mm;
+	pte_t old;
 
 	if (vma_flags(vma) & VM_LOCKED) {
 		*locked = true;
 		return false;
 	}
-	if (old & PTE_DIRTY && !droppable)
+	if (pte_read(pte) & PTE_DIRTY && !droppable)
 		rcl_folio_mark_dirty(m, f);
 	if (!folio_is_anon(f)) {
-		pte_write(pte, 0);
+		if (!pte_replace(mm, pte, &old, 0))
+			return false;
+		/* (Written while we looked.) */
+		if (unlikely(old & PTE_DIRTY && !folio_test(f, PG_dirty)))
+			rcl_folio_mark_dirty(m, f);
 	} else if (folio_test(f, PG_swapbacked)) {
+		bool exclusive = folio_test(f, PG_exclusive);
+
 		if (!folio_test(f, PG_swapcache))
 			return false;
 		rcl_swap_duplicate(m, f->private_);
-		shared_add(&mm->swap_ents, 1, m->threaded);
-		/* From here on the entry remembers it: the folio may come back to somebody else. */
-		pte_write(pte,
-			  pte_make_swap(f->private_) |
-				  (folio_test_clear(f, PG_exclusive) ? PTE_SWAP_EXCLUSIVE : 0));
-	} else {
-		/* Lazyfree: may vanish if nobody else holds it and it was not written since. */
-		if (folio_ref_count(f) != 1 + f->mapcount || folio_test(f, PG_dirty)) {
-			if (!droppable)
-				folio_set(f, PG_swapbacked);
+		if (!pte_replace(mm, pte, &old,
+				 pte_make_swap(f->private_) |
+					 (exclusive ? PTE_SWAP_EXCLUSIVE : 0))) {
+			rcl_swap_free(m, f->private_);
 			return false;
 		}
-		pte_write(pte, 0);
+		if (unlikely(old & PTE_DIRTY && !folio_test(f, PG_dirty)))
+			rcl_folio_mark_dirty(m, f);
+		shared_add(&mm->swap_ents, 1, m->threaded);
+		/* From here on the entry remembers it: the folio may come back to somebody else. */
+		if (exclusive)
+			folio_clear(f, PG_exclusive);
+	} else if (!unmap_lazyfree(mm, f, pte, droppable)) {
+		return false;
 	}
 	rcl_folio_remove_rmap(m, f, vma);
 	folio_ref_add(f, -1);
@@ -254,7 +288,7 @@ static bool visit_mkclean(struct rcl *m, struct folio *f, struct vma *vma, pte_t
 	(void)m;
 	(void)f;
 	if (vma_flags(vma) & VM_SHARED && pte_read(pte) & (PTE_DIRTY | PTE_WRITE)) {
-		pte_write(pte, pte_read(pte) & ~(PTE_DIRTY | PTE_WRITE));
+		pte_modify(vma->mm, pte, 0, PTE_DIRTY | PTE_WRITE);
 		(*cleaned)++;
 	}
 	return true;

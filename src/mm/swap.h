@@ -48,6 +48,8 @@ void rcl_free_swap_and_cache(struct rcl *m, swp_entry_t e);
 bool rcl_folio_free_swap(struct rcl *m, struct folio *f);
 u32 rcl_swap_count(struct rcl *m, swp_entry_t e); /* page-table references */
 
+/* The cached folio with a reference, or NULL, without counting a readahead hit. */
+struct folio *rcl_swap_cache_lookup(struct rcl *m, swp_entry_t e);
 /*
  * The cached folio with a reference, or NULL. A page that readahead brought counts as a hit. Here
  * and below, vma and vpn are the fault's; vma NULL: no fault.

@@ -177,8 +177,6 @@ swp_entry_t rcl_swap_slot_alloc(struct rcl *m);
 void rcl_swap_slot_free(struct rcl *m, swp_entry_t e);
 
 /* swap_state.c */
-/* The cached folio with a reference, without counting a readahead hit. */
-struct folio *rcl_swap_cache_lookup(struct rcl *m, swp_entry_t e);
 /* Take a locked folio out of the cache and drop the cache's reference and claim on the slot. */
 void rcl_swap_cache_delete(struct rcl *m, struct folio *f);
 /* Forget the shadow of a slot that is being freed; area->lock is held. */
