@@ -13,8 +13,7 @@
  *   sleeper: says which word, io_reapers++, *word still == value? sleeps in the queue
  *   waker:   has changed *word, atomic read-modify-write, looks at io_reapers: any? kicks
  *
- * A reaper that leaves while I/O is under way and others sleep sees to it that one of them takes
- * over (waking it is enough: wait_on() may return for no reason, and callers come back).
+ * What a reaper leaves under way a thread in the background takes over (uring.c).
  *
  * Field legend:  c constant after create   A atomic   L rcl_host.lock   t the thread itself
  *                I the I/O half's own
@@ -29,11 +28,15 @@
 
 struct host_io; /* queue.c: devices, queues, the ring or the pool */
 
-/* A thread's requests between plug_start and plug_finish. I: as the I/O half likes. */
+#define HOST_PLUG_PAGES 256u
+
+/* Pages that a thread has submitted and that have not been started yet. */
 struct host_plug {
 	u32 depth; /* of plug_start */
-	u32 nr;	   /* pages gathered, started by none yet: a thread about to sleep looks */
-	struct list_head requests;
+	u32 nr;
+	bool must_start; /* there are some that the thread will not wait for */
+	u16 ring;	 /* uring.c: its ring + 1; 0: none yet */
+	struct rcl_io pages[HOST_PLUG_PAGES];
 };
 
 /*
@@ -76,7 +79,7 @@ struct rcl_host {
 
 	/* The I/O half. */
 	struct host_io *io; /* I */
-	u32 io_inflight;    /* A: pages submitted (plugged ones not) and not ended yet */
+	u32 io_inflight;    /* A: pages submitted and not ended yet */
 	u32 io_reapers;	    /* A: threads asleep in a queue of completions, not on their word */
 	/* c: rcl_end_io, unless a test puts another here before any I/O */
 	void (*end_io)(struct rcl *m, const struct rcl_io *io, int error);
@@ -159,11 +162,11 @@ void rcl_host_plug_flush(struct rcl_host *h, struct host_thread *th);
  * The calling thread is about to sleep on a word, and has requests in its plug, or io_inflight was
  * not 0 just now. Start what is plugged, and if *word == value still, reap completions (if nobody
  * else does) or sleep on the word by rcl_host_futex_wait(), until the word changes, the time is
- * over (timeout_ns may be 0), or there is any other reason to look again. Returns as wait_on()
- * does.
+ * over (timeout_ns may be 0), or there is any other reason to look again. for_io: it waits for I/O.
+ * Returns as wait_on() does.
  */
 int rcl_host_io_wait(struct rcl_host *h, struct host_thread *th, u32 *word, u32 value,
-		     u64 timeout_ns);
+		     u64 timeout_ns, bool for_io);
 /* The word has been changed: get threads that reap completions, and wait for it, out of their
  * sleep. Returns how many. */
 u32 rcl_host_io_kick(struct rcl_host *h, const u32 *word);
