@@ -11,6 +11,10 @@
 
 #include "mm/machine.h"
 
+/* True: with real locks and atomics, as for threads, though there is but one; nothing polls. */
+#ifndef LONE_THREADED
+#define LONE_THREADED false
+#endif
 #define LONE_MAX_IO	8192
 #define LONE_MAX_BLOCKS 65536
 
@@ -62,6 +66,18 @@ static inline void lone_complete_io(struct lone *w)
 	w->nr_io = 0;
 }
 
+static u64 lone_now(struct platform *p)
+{
+	return p->now;
+}
+static struct task *lone_current(struct platform *p)
+{
+	return p->current;
+}
+static u32 lone_this_cpu(struct platform *p)
+{
+	return p->cpu;
+}
 static int lone_spawn(struct platform *p, struct task *t, void (*fn)(void *), void *arg)
 {
 	(void)p, (void)t, (void)fn, (void)arg;
@@ -148,6 +164,9 @@ static void lone_release(struct platform *p, void *mem, size_t bytes)
 	munmap(mem, bytes);
 }
 static const struct platform_ops lone_ops = {
+	.now = lone_now,
+	.current = lone_current,
+	.this_cpu = lone_this_cpu,
 	.spawn = lone_spawn,
 	.join = lone_join,
 	.wait_on = lone_wait_on,
@@ -178,7 +197,8 @@ static inline struct lone *lone_open(u32 nr_cpus, u64 pages)
 
 	w->seed = 1;
 	w->plat.ops = &lone_ops;
-	w->plat.simulated = true;
+	w->plat.simulated = !LONE_THREADED;
+	w->plat.threaded = LONE_THREADED;
 	w->plat.has_data = true;
 	w->plat.next_event = UINT64_MAX;
 	w->plat.current = &w->task;
