@@ -328,7 +328,7 @@ RCL_API void rcl_unpin(struct rcl_pin *pin);
 /*
  * Pin nr pages in a row, or any nr pages of areas of one machine (a batch; a page may be in it more
  * than once). What is missing is read all at once. All or none: on failure no page is pinned, and
- * all addr are NULL. Needs room in the budget for all of them.
+ * all addr are NULL. Needs room in the budget for all of them. nr 0: 0.
  */
 RCL_MUST_CHECK RCL_API int rcl_pin_range(struct rcl_area *area, uint64_t first, size_t nr,
 					 uint32_t how, struct rcl_pin *pins);
