@@ -187,6 +187,11 @@ int rcl_filemap_add_folio(struct rcl *m, struct mapping *mapping, struct folio *
 
 void rcl_filemap_remove_folio(struct rcl *m, struct folio *f, void *shadow)
 {
+	rcl_filemap_remove_folio_at(m, f, NULL, shadow);
+}
+
+void rcl_filemap_remove_folio_at(struct rcl *m, struct folio *f, void **slot, void *shadow)
+{
 	struct mapping *mapping = f->mapping;
 	void *old;
 
@@ -199,7 +204,15 @@ void rcl_filemap_remove_folio(struct rcl *m, struct folio *f, void *shadow)
 	if (__atomic_load_n(&mapping->flags, __ATOMIC_RELAXED) & MAPPING_EXITING)
 		shadow = NULL;
 	rcl_mod_folio_state(m, f, NR_FILE_PAGES, -1);
-	old = rcl_radix_store(m, mapping, f->index, shadow);
+	/*
+	 * A leaf of the tree stays where it is while the folio is in it. Only a leaf that holds
+	 * nothing but index 0 may go, if the tree needs none then; and without the lock
+	 * rcl_radix_slot() may have gone astray, but then what it found is not the folio.
+	 */
+	if (likely(slot && *slot == f && f->index))
+		old = rcl_radix_store_slot(m, mapping, slot, f->index, shadow);
+	else
+		old = rcl_radix_store(m, mapping, f->index, shadow);
 	RCL_ASSERT(old == f);
 	mapping->nr_pages--;
 	__atomic_store_n(&f->mapping, NULL, __ATOMIC_RELAXED);

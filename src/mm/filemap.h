@@ -131,6 +131,8 @@ int rcl_filemap_add_folio(struct rcl *m, struct mapping *mapping, struct folio *
  * folio is locked and mapping->lock held; the tree's reference becomes the caller's.
  */
 void rcl_filemap_remove_folio(struct rcl *m, struct folio *f, void *shadow);
+/* The same where rcl_radix_slot() has said, after the folio was isolated, where its entry is. */
+void rcl_filemap_remove_folio_at(struct rcl *m, struct folio *f, void **slot, void *shadow);
 /*
  * The folio at index, locked, with a reference; a new one (not uptodate) when there is none. NULL
  * when out of memory. With __GFP_WRITE: it will be overwritten, a shadow in its place says nothing.
@@ -221,16 +223,17 @@ static inline void *rcl_radix_load(struct mapping *mapping, u64 index)
 static inline void **rcl_radix_slot(struct mapping *mapping, u64 index)
 {
 	void *e = __atomic_load_n(&mapping->root, __ATOMIC_ACQUIRE);
-	void **slot = NULL;
+	u32 shift = radix_level(e) * RADIX_SHIFT;
+	void **slot;
 
-	if (unlikely(!radix_is_node(e) || index >> (radix_level(e) + 1) * RADIX_SHIFT))
+	if (unlikely(!radix_is_node(e) || index >> shift >> RADIX_SHIFT))
 		return NULL;
-	for (u32 level = radix_level(e);; level--) {
-		slot = &radix_to_node(e)->slots[index >> level * RADIX_SHIFT & (RADIX_SLOTS - 1)];
-		if (!level)
+	for (;; shift -= RADIX_SHIFT) {
+		slot = &radix_to_node(e)->slots[index >> shift & (RADIX_SLOTS - 1)];
+		if (!shift)
 			return slot;
 		e = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-		if (!radix_is_node(e))
+		if (unlikely(!radix_is_node(e)))
 			return NULL;
 	}
 }

@@ -90,9 +90,6 @@ static enum references check_references(struct shrink *s, struct folio *f)
 			return REF_ACTIVATE;
 		return REF_KEEP;
 	}
-	/* Swap is not for pages in use; a file's are found out by unmapping. */
-	if (unlikely(vm_flags & VM_PINNED) && folio_is_anon(f))
-		return REF_KEEP;
 	if (again && folio_is_file_lru(f))
 		return REF_RECLAIM_CLEAN;
 	return REF_RECLAIM;
@@ -196,7 +193,7 @@ static enum fate write_dirty(struct shrink *s, struct folio *f, enum references 
 }
 
 /* Gates 11 and 12 for a folio in a page cache. */
-static inline bool remove_from_file(struct shrink *s, struct folio *f)
+static inline bool remove_from_file(struct shrink *s, struct folio *f, void **slot)
 {
 	struct mapping *mapping = f->mapping;
 	void *shadow = NULL;
@@ -213,7 +210,7 @@ static inline bool remove_from_file(struct shrink *s, struct folio *f)
 	}
 	if (likely(!(mapping->flags & MAPPING_EXITING)))
 		shadow = rcl_workingset_evict_from(s->m, f, s->evictor);
-	rcl_filemap_remove_folio(s->m, f, shadow);
+	rcl_filemap_remove_folio_at(s->m, f, slot, shadow);
 	spin_unlock(&mapping->lock);
 	return true;
 }
@@ -236,7 +233,7 @@ static bool remove_mapping(struct shrink *s, struct folio *f)
 		rcl_delete_from_swap_cache(m, f, shadow);
 		return true;
 	}
-	return remove_from_file(s, f);
+	return remove_from_file(s, f, NULL);
 }
 
 /* Gates 10 to 12. */
@@ -279,9 +276,9 @@ static inline bool is_plain_cache(const struct folio *f)
 	       !(f->mapping->flags & MAPPING_UNEVICTABLE);
 }
 
-static inline enum fate free_plain_cache(struct shrink *s, struct folio *f)
+static inline enum fate free_plain_cache(struct shrink *s, struct folio *f, void **slot)
 {
-	if (likely(remove_from_file(s, f))) {
+	if (likely(remove_from_file(s, f, slot))) {
 		folio_clear(f, PG_locked);
 		return FATE_FREED;
 	}
@@ -334,21 +331,26 @@ static __attribute__((noinline)) enum fate decide(struct shrink *s, struct folio
 
 /*
  * Fetch what the turn of a folio some places further up will need: its page-table word, or its
- * place in its file's tree.
+ * place in its file's tree. Returns the latter, or NULL.
  */
 #define FETCH_DISTANCE 3
 
-static inline void fetch(struct rcl *m, struct folio *f)
+static inline void **fetch(struct rcl *m, struct folio *f)
 {
+	void **slot = NULL;
+
 	if (folio_mapped(f)) {
 		/* A list of mapped pages is scanned several times for each page that leaves it. */
 		rcl_lru_fetch_ahead(m, rcl_folio_lruvec(m, f), folio_lru_list(f));
 		rcl_rmap_fetch(m, f);
 	} else if (!folio_test(f, PG_anon) && folio_trylock(f)) {
-		if (f->mapping)
-			rcl_radix_fetch(f->mapping, f->index);
+		if (likely(f->mapping))
+			slot = rcl_radix_slot(f->mapping, f->index);
+		if (likely(slot))
+			rcl_radix_fetch_slot(slot, f->index);
 		folio_unlock(m, f);
 	}
+	return slot;
 }
 
 static void activate(struct shrink *s, struct folio *f)
@@ -377,19 +379,21 @@ u32 rcl_shrink_folio_list(struct rcl *m, struct list_head *folios, struct node *
 			   .kswapd = rcl_is_kswapd(m),
 			   .ignore_references = ignore_references};
 	struct list_head kept, freed, *ahead = folios->prev;
-	u32 nr_reclaimed = 0;
+	void **slots[FETCH_DISTANCE + 1]; /* of the folios between here and `ahead`, in a ring */
+	u32 nr_reclaimed = 0, turn = 0;
 
 	memset(stat, 0, sizeof(*stat));
 	list_init(&kept);
 	list_init(&freed);
-	for (u32 i = 0; i < FETCH_DISTANCE && ahead != folios; i++)
-		ahead = ahead->prev;
-	while (!list_empty(folios)) {
+	for (u32 i = 0; i < FETCH_DISTANCE && ahead != folios; i++, ahead = ahead->prev)
+		slots[i] = fetch(m, list_entry(ahead, struct folio, lru));
+	for (; !list_empty(folios); turn++) {
 		struct folio *f = list_last_entry(folios, struct folio, lru);
 		enum fate fate = FATE_KEEP;
 
 		if (likely(ahead != folios)) {
-			fetch(m, list_entry(ahead, struct folio, lru));
+			slots[(turn + FETCH_DISTANCE) % ARRAY_SIZE(slots)] =
+				fetch(m, list_entry(ahead, struct folio, lru));
 			ahead = ahead->prev;
 		}
 		rcl_work(m, WORK_SCAN);
@@ -397,7 +401,10 @@ u32 rcl_shrink_folio_list(struct rcl *m, struct list_head *folios, struct node *
 		list_del(&f->lru);
 		if (likely(folio_trylock(f))) {
 			sc->nr_scanned++;
-			fate = is_plain_cache(f) ? free_plain_cache(&s, f) : decide(&s, f);
+			if (is_plain_cache(f))
+				fate = free_plain_cache(&s, f, slots[turn % ARRAY_SIZE(slots)]);
+			else
+				fate = decide(&s, f);
 		}
 		switch (fate) {
 		case FATE_FREED:
