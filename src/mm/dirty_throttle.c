@@ -778,7 +778,7 @@ static __attribute__((noinline)) void balance_slow(struct rcl *m, struct bdi *bd
 void rcl_balance_dirty_pages(struct rcl *m, struct mapping *mapping)
 {
 	struct wb_state *ws = m->wb;
-	struct bdi *bdi = ws->bdis[mapping->dev];
+	struct bdi *bdi = wb_bdi(ws, mapping->bdi);
 	struct wb_cpu *cpu = &ws->cpus[rcl_this_cpu(m)->id];
 	struct task *t = rcl_current(m);
 

@@ -56,7 +56,7 @@ int rcl_mapping_create(struct rcl *m, const char *name, u16 dev, u64 first_block
 	mapping->m = m;
 	snprintf(mapping->name, sizeof(mapping->name), "%s", name);
 	mapping->flags = flags;
-	mapping->dev = dev;
+	mapping->dev = mapping->bdi = dev;
 	mapping->first_block = first_block;
 	mapping->size = pages;
 	mapping->block_size = (u32)m->tun.fs_block_size;

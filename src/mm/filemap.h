@@ -54,7 +54,8 @@ struct mapping {
 	char name[64];	       /* c */
 	struct list_head link; /* m->tasks_lock: m->mappings */
 	u32 flags;	       /* A: enum mapping_flag */
-	u16 dev;	       /* c: device */
+	u16 dev;	       /* A: device that it is read and written through */
+	u16 bdi;	       /* c: which flusher writes it back; as dev unless changed at once */
 	u64 first_block;       /* c: block of page 0; the file is contiguous on its device */
 	u32 block_size; /* c: of the filesystem, bytes: decides how many buffers a page has */
 	u64 size;	/* pages in the file; reads beyond give -ENODATA, writes extend */

@@ -585,7 +585,7 @@ void rcl_flusher_stop(struct bdi *bdi)
 void rcl_wakeup_flusher_threads(struct rcl *m)
 {
 	for (u32 dev = 0; dev < WB_MAX_DEVICES; dev++) {
-		struct bdi *bdi = m->wb->bdis[dev];
+		struct bdi *bdi = wb_bdi(m->wb, dev);
 
 		for (u32 i = 0; bdi && i < __atomic_load_n(&bdi->nr_wbs, __ATOMIC_ACQUIRE); i++) {
 			struct wb *wb = bdi->wbs[i];
@@ -663,7 +663,7 @@ void rcl_sync(struct rcl *m)
 {
 	rcl_wakeup_flusher_threads(m);
 	for (u32 dev = 0; dev < WB_MAX_DEVICES; dev++) {
-		struct bdi *bdi = m->wb->bdis[dev];
+		struct bdi *bdi = wb_bdi(m->wb, dev);
 
 		for (u32 i = 0; bdi && i < __atomic_load_n(&bdi->nr_wbs, __ATOMIC_ACQUIRE); i++) {
 			if (wb_test(bdi->wbs[i], WB_HAS_DIRTY_IO))

@@ -42,6 +42,7 @@ struct rcl_machine_config {
 struct rcl {
 	struct platform *plat; /* c */
 	bool threaded;	       /* c: copy of plat->threaded */
+	bool quiet;	       /* c once used: failures are returned, not reported on stderr too */
 	struct folio *frames;  /* c: descriptor of frame 0 */
 	u64 nr_frames;	       /* c: frame numbers 0..nr_frames-1, holes included */
 	u64 totalram_pages;    /* c: managed frames */

@@ -24,14 +24,16 @@
  * The order in which a charge tries to succeed: stock; a batch; exactly; reclaim and again (also
  * after draining every CPU's stock, once); up to MAX_RECLAIM_RETRIES rounds without progress; the
  * OOM killer; failure. A task that is reclaiming (PF_MEMALLOC), __GFP_NOFAIL and __GFP_HIGH may go
- * over the limit. memory.high would be checked where a charge succeeds, memory.low and memory.min
- * where reclaim walks the groups; both are left for later.
+ * over the limit; so may a task with PF_CHARGE_OVER, as soon as reclaim has been tried once.
+ * memory.high would be checked where a charge succeeds, memory.low and memory.min where reclaim
+ * walks the groups; both are left for later.
  *
  * The root group has no limit and no counter, but its folios carry its pointer, so that every LRU
  * folio has a lruvec.
  *
  * Locking: usage is atomic; the tree under m->memcg_lock (walks take no lock: a group joins its
- * parent's list with one store, and must not be destroyed while anybody may walk); stocks belong to
+ * parent's list with one store, and must not be destroyed while anybody may walk: with threads,
+ * taken offline instead); stocks belong to
  * their CPU, which on the host means cpu->lock.
  */
 #include "mm/memcg.h"
@@ -353,6 +355,51 @@ int rcl_memcg_destroy(struct rcl *m, struct memcg *memcg)
 	return 0;
 }
 
+/*
+ * With threads, walks go on all the time. So a group that nobody needs any more stays in the tree,
+ * charged with what it still holds, and is taken into use again when that has gone.
+ */
+void rcl_memcg_offline(struct rcl *m, struct memcg *memcg)
+{
+	RCL_ASSERT(!is_root(memcg));
+	__atomic_store_n(&memcg->online, false, __ATOMIC_RELAXED);
+	__atomic_store_n(&memcg->max, MEMCG_MAX, __ATOMIC_RELAXED);
+	rcl_lru_add_drain_all(m);
+	drain_all_stocks(m, memcg);
+	rcl_writeback_reparent(m, memcg);
+}
+
+int rcl_memcg_revive(struct rcl *m, struct memcg *memcg, const char *name)
+{
+	s64 bytes;
+
+	if (shared_read(&memcg->usage) > (s64)(m->nr_cpus * MEMCG_CHARGE_BATCH))
+		return -EBUSY;
+	rcl_lru_add_drain_all(m);
+	drain_all_stocks(m, memcg);
+	bytes = shared_read(&memcg->nr_charged_bytes) & ~(s64)(PAGE_SIZE - 1);
+	shared_add(&memcg->nr_charged_bytes, -bytes, m->threaded);
+	shared_add(&memcg->kernel_pages, -(bytes >> PAGE_SHIFT), m->threaded);
+	uncharge_counters(memcg, bytes >> PAGE_SHIFT);
+	if (shared_read(&memcg->usage))
+		return -EBUSY;
+	/* What happened in it happened below its parent. */
+	for (int i = 0; i < NR_VM_EVENT_ITEMS; i++) {
+		s64 n = shared_read(&memcg->events[i]);
+
+		shared_add(&memcg->parent->events[i], n, m->threaded);
+		shared_add(&memcg->events[i], -n, m->threaded);
+	}
+	__atomic_store_n(&memcg->watermark, 0, __ATOMIC_RELAXED);
+	memcg->failcnt = memcg->oom_events = memcg->oom_kills = memcg->max_events = 0;
+	rcl_psi_reset(&memcg->psi);
+	spin_lock(&m->memcg_lock); /* for who shows groups by name */
+	snprintf(memcg->name, sizeof(memcg->name), "%s", name);
+	__atomic_store_n(&memcg->online, true, __ATOMIC_RELAXED);
+	spin_unlock(&m->memcg_lock);
+	return 0;
+}
+
 /* ---- charging ---------------------------------------------------------------------------- */
 
 static bool memcg_oom(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
@@ -401,7 +448,7 @@ static __attribute__((noinline)) int charge_over_limit(struct rcl *m, struct mem
 			drained = true;
 			goto again;
 		}
-		if (gfp & __GFP_NORETRY)
+		if (gfp & __GFP_NORETRY || t->flags & PF_CHARGE_OVER)
 			goto nomem;
 		/* Somebody else took what was freed; small charges are worth trying again. */
 		if (freed && nr <= 1u << PAGE_ALLOC_COSTLY_ORDER)
@@ -418,7 +465,7 @@ static __attribute__((noinline)) int charge_over_limit(struct rcl *m, struct mem
 			goto again;
 		}
 	nomem:
-		if (!(gfp & (__GFP_NOFAIL | __GFP_HIGH)))
+		if (!(gfp & (__GFP_NOFAIL | __GFP_HIGH)) && !(told && t->flags & PF_CHARGE_OVER))
 			return -ENOMEM;
 		break;
 	again:

@@ -39,6 +39,13 @@ struct memcg {
  */
 int rcl_memcg_create(struct rcl *m, struct memcg *parent, const char *name, struct memcg **out);
 int rcl_memcg_destroy(struct rcl *m, struct memcg *memcg);
+/*
+ * Where threads run, instead of destroying: nobody is in it and no groups are below it that are
+ * online; it stays in the tree with what it still holds. revive: that has gone, and it is a new
+ * group under the same parent from now on; else -EBUSY.
+ */
+void rcl_memcg_offline(struct rcl *m, struct memcg *memcg);
+int rcl_memcg_revive(struct rcl *m, struct memcg *memcg, const char *name);
 /* Set memory.max (bytes, rounded down to pages); reclaims down to it now. 0 or -errno. */
 int rcl_memcg_set_max(struct rcl *m, struct memcg *memcg, u64 bytes);
 /* memory.reclaim: try to free this many bytes; returns bytes freed. */

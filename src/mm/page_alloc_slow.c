@@ -258,7 +258,8 @@ static void report_failure(const struct alloc_context *ac, gfp_t gfp, u32 order)
 	struct node *nd = first ? first->node : ac->m->nodes;
 	u64 now = rcl_now(ac->m);
 
-	if (gfp & __GFP_NOWARN || now < __atomic_load_n(&nd->alloc_report_at, __ATOMIC_RELAXED))
+	if (ac->m->quiet || gfp & __GFP_NOWARN ||
+	    now < __atomic_load_n(&nd->alloc_report_at, __ATOMIC_RELAXED))
 		return;
 	/* A machine without a DMA zone cannot serve __GFP_DMA, and everybody knows. */
 	if (gfp & __GFP_DMA && !first)

@@ -32,12 +32,18 @@ static void submit(struct rcl *m, struct folio *f, u16 dev, u64 block, enum rcl_
 	PLATFORM_CALL(p, submit)(p, &io);
 }
 
+/* A file may be opened for writing while it is in use. */
+static u16 mapping_dev(const struct mapping *mapping)
+{
+	return __atomic_load_n(&mapping->dev, __ATOMIC_RELAXED);
+}
+
 void rcl_file_readpage(struct rcl *m, struct folio *f, bool sync)
 {
 	struct mapping *mapping = f->mapping;
 
 	RCL_ASSERT(folio_test(f, PG_locked) && !folio_test(f, PG_uptodate));
-	submit(m, f, mapping->dev, mapping->first_block + f->index, RCL_IO_READ, sync);
+	submit(m, f, mapping_dev(mapping), mapping->first_block + f->index, RCL_IO_READ, sync);
 }
 
 void rcl_file_submit_write(struct rcl *m, struct folio *f, bool sync)
@@ -45,7 +51,7 @@ void rcl_file_submit_write(struct rcl *m, struct folio *f, bool sync)
 	struct mapping *mapping = f->mapping;
 
 	RCL_ASSERT(folio_test(f, PG_writeback));
-	submit(m, f, mapping->dev, mapping->first_block + f->index, RCL_IO_WRITE, sync);
+	submit(m, f, mapping_dev(mapping), mapping->first_block + f->index, RCL_IO_WRITE, sync);
 }
 
 int rcl_swap_writepage(struct rcl *m, struct folio *f)

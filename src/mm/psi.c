@@ -113,3 +113,10 @@ void rcl_psi_read(struct rcl *m, struct memcg *memcg, u64 *some_ns, u64 *full_ns
 	*full_ns = p->full_ns;
 	spin_unlock(&p->lock);
 }
+
+void rcl_psi_reset(struct psi *p)
+{
+	spin_lock(&p->lock);
+	p->some_ns = p->full_ns = 0;
+	spin_unlock(&p->lock);
+}

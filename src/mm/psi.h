@@ -29,6 +29,8 @@ void rcl_psi_memstall_leave(struct rcl *m, bool cookie);
 void rcl_psi_task_change(struct rcl *m, struct task *t, bool productive);
 /* The task belongs to another group from now on (NULL: root), and counts there. */
 void rcl_psi_task_move(struct rcl *m, struct task *t, struct memcg *memcg);
+/* Nobody is in the group: its times begin anew. */
+void rcl_psi_reset(struct psi *p);
 /* Times up to now. */
 void rcl_psi_read(struct rcl *m, struct memcg *memcg, u64 *some_ns, u64 *full_ns);
 

@@ -15,7 +15,8 @@ enum task_flag {
 	PF_FLUSHER = 32,
 	PF_KILLED = 64,	     /* chosen by the OOM killer: fatal signal pending */
 	PF_OOM_VICTIM = 128, /* may use the reserves to die */
-	PF_LOCAL_THROTTLE = 256
+	PF_LOCAL_THROTTLE = 256,
+	PF_CHARGE_OVER = 512 /* rather exceeds a group's limit than fails for it */
 };
 
 /* Slab pages freed on behalf of the reclaim the task is in. */

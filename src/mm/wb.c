@@ -235,22 +235,39 @@ static struct mapping *pin_any(struct wb *wb)
 	return mapping;
 }
 
+/* Move the files of a group's wb to its parent's. Returns the wb, NULL if it has none. */
+static struct wb *reparent(struct rcl *m, struct bdi *bdi, struct memcg *memcg)
+{
+	u32 i = bdi ? __atomic_load_n(&bdi->wb_of[memcg->id], __ATOMIC_ACQUIRE) : 0;
+	struct mapping *mapping;
+	struct wb *wb;
+
+	if (!i)
+		return NULL;
+	wb = bdi->wbs[i];
+	while ((mapping = pin_any(wb))) {
+		switch_wb(mapping, wb, rcl_wb_of(m, bdi, memcg->parent));
+		rcl_mapping_unpin(m, mapping);
+	}
+	return wb;
+}
+
+void rcl_writeback_reparent(struct rcl *m, struct memcg *memcg)
+{
+	for (u32 i = 0; memcg->parent && i < WB_MAX_DEVICES; i++)
+		reparent(m, wb_bdi(m->wb, i), memcg);
+}
+
 void rcl_writeback_memcg_offline(struct rcl *m, struct memcg *memcg)
 {
 	struct wb_state *ws = m->wb;
 
 	for (u32 dev = 0; ws && memcg->parent && dev < WB_MAX_DEVICES; dev++) {
-		struct bdi *bdi = ws->bdis[dev];
-		struct mapping *mapping;
-		struct wb *wb;
+		struct bdi *bdi = wb_bdi(ws, dev);
+		struct wb *wb = reparent(m, bdi, memcg);
 
-		if (!bdi || !bdi->wb_of[memcg->id])
+		if (!wb)
 			continue;
-		wb = bdi->wbs[bdi->wb_of[memcg->id]];
-		while ((mapping = pin_any(wb))) {
-			switch_wb(mapping, wb, rcl_wb_of(m, bdi, memcg->parent));
-			rcl_mapping_unpin(m, mapping);
-		}
 		if (__atomic_exchange_n(&wb->dirty_exceeded, false, __ATOMIC_RELAXED))
 			__atomic_sub_fetch(&ws->nr_exceeded, 1, __ATOMIC_RELAXED);
 		spin_lock(&ws->lock);
@@ -323,7 +340,7 @@ int rcl_writeback_add_device(struct rcl *m, u16 dev)
 		free_bdi(bdi);
 		return err;
 	}
-	m->wb->bdis[dev] = bdi;
+	__atomic_store_n(&m->wb->bdis[dev], bdi, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -435,7 +452,7 @@ bool rcl_writeback_is_valid(struct rcl *m)
 	s64 dirty = 0, writeback = 0, pending = 0;
 
 	for (u32 dev = 0; dev < WB_MAX_DEVICES; dev++) {
-		struct bdi *bdi = m->wb->bdis[dev];
+		struct bdi *bdi = wb_bdi(m->wb, dev);
 		s64 bw = 0;
 
 		for (u32 i = 0; bdi && i < bdi->nr_wbs; i++) {

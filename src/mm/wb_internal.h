@@ -129,6 +129,10 @@ struct wb_state {
 	struct wb_domain *domains; /* by memcg id; untouched = zero */
 	size_t domains_bytes;
 };
+static inline struct bdi *wb_bdi(const struct wb_state *ws, u32 i)
+{
+	return __atomic_load_n(&ws->bdis[i], __ATOMIC_ACQUIRE);
+}
 
 /* mapping->wb_state */
 enum mapping_wb_state {

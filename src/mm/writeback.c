@@ -53,7 +53,7 @@ static struct wb *attach_wb(struct rcl *m, struct mapping *mapping, struct folio
 
 	if (likely(wb))
 		return wb;
-	bdi = m->wb->bdis[mapping->dev];
+	bdi = wb_bdi(m->wb, mapping->bdi);
 	if (!bdi) /* nothing writes this device back: memory is its home */
 		return NULL;
 	rcl_mapping_attach_wb(mapping, rcl_wb_of(m, bdi, f->memcg));

@@ -47,11 +47,13 @@ bool rcl_node_dirty_ok(struct node *nd);
 
 int rcl_writeback_init(struct rcl *m);
 void rcl_writeback_exit(struct rcl *m);
-/* A device with files on it: gets a flusher. No-op for one that has it. */
+/* Files with this mapping->bdi, usually those of one device, get a flusher. No-op if they have it.
+ */
 int rcl_writeback_add_device(struct rcl *m, u16 dev);
 /* Tunables or the size of memory changed. */
 void rcl_writeback_tunables_changed(struct rcl *m);
-/* A group goes away: its files become its parent's. */
+/* A group's files become its parent's. offline: and it goes away, its number may be another's. */
+void rcl_writeback_reparent(struct rcl *m, struct memcg *memcg);
 void rcl_writeback_memcg_offline(struct rcl *m, struct memcg *memcg);
 bool rcl_writeback_is_valid(struct rcl *m);
 
