@@ -276,7 +276,7 @@ static bool boost_watermark(struct zone *z)
 	if (!most)
 		return false;
 	most = max(most, (u64)PAGEBLOCK_NR_PAGES);
-	z->watermark_boost = min(z->watermark_boost + PAGEBLOCK_NR_PAGES, most);
+	set_watermark_boost(z, min(z->watermark_boost + PAGEBLOCK_NR_PAGES, most));
 	return true;
 }
 

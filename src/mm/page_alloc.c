@@ -142,7 +142,7 @@ static inline bool watermark_fast(struct zone *z, u32 order, u64 mark, u32 highe
 	if (rcl_watermark_ok(z, order, mark, highest_zoneidx, alloc_flags, free_pages))
 		return true;
 	/* Atomic requests disregard the boost: it is there to wake kswapd, not to fail them. */
-	if (!order && gfp & __GFP_ATOMIC && z->watermark_boost &&
+	if (!order && gfp & __GFP_ATOMIC && watermark_boost(z) &&
 	    (alloc_flags & ALLOC_WMARK_MASK) == WMARK_MIN)
 		return rcl_watermark_ok(z, 0, z->watermark[WMARK_MIN], highest_zoneidx, alloc_flags,
 					free_pages);

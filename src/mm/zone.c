@@ -269,9 +269,9 @@ static void set_watermarks(struct zone *z, u64 pages_min)
 	u64 step = max(min_pages >> 2, scaled);
 
 	spin_lock(&z->lock);
-	z->watermark_boost = 0;
+	set_watermark_boost(z, 0);
 	for (u32 w = WMARK_MIN; w < NR_WMARK; w++)
-		z->watermark[w] = min_pages + w * step;
+		__atomic_store_n(&z->watermark[w], min_pages + w * step, __ATOMIC_RELAXED);
 	spin_unlock(&z->lock);
 }
 

@@ -151,9 +151,18 @@ static inline bool managed_zone(const struct zone *z)
 {
 	return z->managed_pages;
 }
+/* Changed under the zone's lock, looked at without it. */
+static inline u64 watermark_boost(const struct zone *z)
+{
+	return __atomic_load_n(&z->watermark_boost, __ATOMIC_RELAXED);
+}
+static inline void set_watermark_boost(struct zone *z, u64 pages)
+{
+	__atomic_store_n(&z->watermark_boost, pages, __ATOMIC_RELAXED);
+}
 static inline u64 wmark_pages(const struct zone *z, enum zone_watermark w)
 {
-	return z->watermark[w] + z->watermark_boost;
+	return __atomic_load_n(&z->watermark[w], __ATOMIC_RELAXED) + watermark_boost(z);
 }
 static inline u64 high_wmark_pages(const struct zone *z)
 {

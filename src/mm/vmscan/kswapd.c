@@ -33,7 +33,7 @@
 static bool boosted(struct node *nd, int highest)
 {
 	for (int i = highest; i >= 0; i--)
-		if (managed_zone(&nd->zones[i]) && nd->zones[i].watermark_boost)
+		if (managed_zone(&nd->zones[i]) && watermark_boost(&nd->zones[i]))
 			return true;
 	return false;
 }
@@ -97,7 +97,7 @@ static u64 take_boosts(struct node *nd, int highest, u64 boosts[MAX_NR_ZONES])
 	u64 sum = 0;
 
 	for (int i = 0; i <= highest; i++) {
-		boosts[i] = managed_zone(&nd->zones[i]) ? nd->zones[i].watermark_boost : 0;
+		boosts[i] = managed_zone(&nd->zones[i]) ? watermark_boost(&nd->zones[i]) : 0;
 		sum += boosts[i];
 	}
 	return sum;
@@ -111,7 +111,7 @@ static void give_back_boosts(struct node *nd, int highest, const u64 boosts[MAX_
 		if (!boosts[i])
 			continue;
 		spin_lock(&z->lock);
-		z->watermark_boost -= min(z->watermark_boost, boosts[i]);
+		set_watermark_boost(z, z->watermark_boost - min(z->watermark_boost, boosts[i]));
 		spin_unlock(&z->lock);
 	}
 }
