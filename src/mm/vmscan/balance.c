@@ -82,7 +82,7 @@ static bool wants_aging(struct lruvec *lv, bool file)
 	s64 activated =
 		rcl_lruvec_page_state(lv, (enum node_stat_item)(WORKINGSET_ACTIVATE_ANON + file));
 
-	return activated != lv->refaults[file] ||
+	return activated != hint_read(&lv->refaults[file]) ||
 	       rcl_inactive_is_low(lv, file ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON);
 }
 

@@ -191,6 +191,6 @@ void rcl_snapshot_refaults(struct rcl *m, struct memcg *target, struct node *nd)
 {
 	struct lruvec *lv = rcl_memcg_lruvec(m, target, nd);
 
-	lv->refaults[0] = rcl_lruvec_page_state(lv, WORKINGSET_ACTIVATE_ANON);
-	lv->refaults[1] = rcl_lruvec_page_state(lv, WORKINGSET_ACTIVATE_FILE);
+	hint_set(&lv->refaults[0], rcl_lruvec_page_state(lv, WORKINGSET_ACTIVATE_ANON));
+	hint_set(&lv->refaults[1], rcl_lruvec_page_state(lv, WORKINGSET_ACTIVATE_FILE));
 }

@@ -223,7 +223,10 @@ void rcl_host_threads_exit(struct rcl_host *h)
 static void *thread_main(void *arg)
 {
 	struct host_thread *th = arg;
+	char name[16];
 
+	snprintf(name, sizeof(name), "rcl-%.11s", th->task->name);
+	pthread_setname_np(pthread_self(), name);
 	if (pthread_setspecific(th->h->key, th))
 		rcl_assert_failed("memory for a new thread's key", __FILE__, __LINE__);
 	th->fn(th->arg);
@@ -234,9 +237,8 @@ static void *thread_main(void *arg)
 }
 
 /* Signals are for the caller's threads. A mask is inherited, so no signal can come in between. */
-static int start(struct host_thread *th, const char *name, void (*fn)(void *), void *arg)
+static int start(struct host_thread *th, void (*fn)(void *), void *arg)
 {
-	char full[16];
 	sigset_t all, old;
 	int err;
 
@@ -246,11 +248,7 @@ static int start(struct host_thread *th, const char *name, void (*fn)(void *), v
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(&th->pthread, NULL, thread_main, th);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (err)
-		return -err;
-	snprintf(full, sizeof(full), "rcl-%.11s", name);
-	pthread_setname_np(th->pthread, full);
-	return 0;
+	return -err;
 }
 
 int rcl_host_spawn(struct platform *p, struct task *t, void (*fn)(void *), void *arg)
@@ -262,7 +260,7 @@ int rcl_host_spawn(struct platform *p, struct task *t, void (*fn)(void *), void 
 		return -ENOMEM;
 	th->task = t;
 	t->platform = th;
-	err = start(th, t->name, fn, arg);
+	err = start(th, fn, arg);
 	if (err) {
 		t->platform = NULL;
 		free(th);
@@ -292,7 +290,7 @@ int rcl_host_worker_start(struct rcl_host *h, const char *name, void (*fn)(void 
 	if (!th)
 		return -ENOMEM;
 	snprintf(th->own.name, sizeof(th->own.name), "%.15s", name);
-	err = start(th, name, fn, arg);
+	err = start(th, fn, arg);
 	if (err) {
 		free(th);
 		return err;
