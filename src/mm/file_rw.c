@@ -89,6 +89,27 @@ static int update_folio(struct rcl *m, struct file *file, struct folio *f)
 	return f->mapping == file->mapping ? 0 : AGAIN;
 }
 
+/*
+ * Readahead has read the page alone and we hold it: nearly always it only has to arrive, and then
+ * need not be looked up once more. AGAIN, and no reference: look again.
+ */
+static int wait_for_read(struct rcl *m, struct mapping *mapping, struct folio *f,
+			 struct folio_batch *b)
+{
+	const u32 flags = BIT(PG_uptodate) | BIT(PG_readahead_);
+	bool dead;
+
+	rcl_folio_wait_locked(m, f);
+	dead = fatal_signal_pending(rcl_current(m));
+	if (likely(!dead && f->mapping == mapping &&
+		   (folio_flags(f) & flags) == BIT(PG_uptodate))) {
+		b->folios[b->nr++] = f;
+		return 0;
+	}
+	folio_put(m, f);
+	return dead ? -EINTR : AGAIN;
+}
+
 /* Fill the batch with at least one uptodate page, the one at index: 0 or -errno. */
 static int get_pages(struct rcl *m, struct file *file, u64 index, u64 last, struct folio_batch *b)
 {
@@ -101,7 +122,13 @@ static int get_pages(struct rcl *m, struct file *file, u64 index, u64 last, stru
 			return -EINTR;
 		get_read_batch(m, mapping, index, last, b);
 		if (unlikely(!b->nr)) {
-			rcl_page_cache_sync_ra(m, file, index, last - index + 1);
+			f = rcl_page_cache_sync_ra(m, file, index, last - index + 1);
+			if (likely(f)) {
+				err = wait_for_read(m, mapping, f, b);
+				if (err == AGAIN)
+					continue;
+				return err;
+			}
 			get_read_batch(m, mapping, index, last, b);
 		}
 		if (unlikely(!b->nr)) {
@@ -181,11 +208,13 @@ int rcl_file_read_page(struct rcl *m, struct file *file, u64 index, void **slot,
 {
 	const u32 flags = BIT(PG_uptodate) | BIT(PG_readahead_);
 	struct mapping *mapping = file->mapping;
+	struct folio_batch b;
 	struct folio *f;
+	int err;
 
 	rcl_work(m, WORK_SYSCALL);
 	rcl_poll(m);
-	f = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+	f = slot ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : NULL;
 	if (likely(f && !entry_is_shadow(f) && !radix_is_node(f) && folio_try_get(f))) {
 		/* Wherever the folio came from, these say that it is the right one. */
 		if (likely(__atomic_load_n(&f->mapping, __ATOMIC_RELAXED) == mapping &&
@@ -198,7 +227,16 @@ int rcl_file_read_page(struct rcl *m, struct file *file, u64 index, void **slot,
 		}
 		folio_put(m, f);
 	}
-	return read_pages(m, file, index, 1, stamp);
+	b.nr = 0;
+	if (unlikely(index >= mapping_size(mapping)))
+		return -ENODATA;
+	err = get_pages(m, file, index, index, &b);
+	if (unlikely(err))
+		return err;
+	if (likely(index < mapping_size(mapping)))
+		copy_out(m, file, b.folios[0], index, file->prev_index != (s64)index, stamp);
+	folio_put(m, b.folios[0]);
+	return 0;
 }
 
 /*

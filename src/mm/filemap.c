@@ -246,15 +246,9 @@ struct folio *rcl_filemap_grab_folio(struct rcl *m, struct mapping *mapping, u64
 
 int rcl_filemap_read_folio(struct rcl *m, struct file *file, struct folio *f)
 {
-	/* Waiting for a page that was in use not long ago is a stall; submission counts too. */
-	bool stall = folio_test(f, PG_workingset);
-	bool cookie = stall && rcl_psi_memstall_enter(m);
-
 	folio_clear(f, PG_error);
-	rcl_file_readpage(m, f, true);
-	if (stall)
-		rcl_psi_memstall_leave(m, cookie);
-	rcl_folio_wait_locked(m, f);
+	if (!rcl_file_read_alone(m, f, true))
+		rcl_folio_wait_locked(m, f);
 	if (folio_test(f, PG_uptodate))
 		return 0;
 	file->ra_pages /= 4; /* a bad medium: do not run into the same error with each page */
@@ -284,12 +278,15 @@ static void drop_mmap_lock(struct rcl *m, struct fault *fa)
 static void sync_mmap_readahead(struct rcl *m, struct fault *fa)
 {
 	struct file *file = fa->file;
+	struct folio *f;
 
 	if (fa->vma->flags & VM_RAND_READ || !file->ra_pages)
 		return;
 	if (fa->vma->flags & VM_SEQ_READ) {
 		drop_mmap_lock(m, fa);
-		rcl_page_cache_sync_ra(m, file, fa->index, file->ra_pages);
+		f = rcl_page_cache_sync_ra(m, file, fa->index, file->ra_pages);
+		if (f)
+			folio_put(m, f);
 		return;
 	}
 	if (file->mmap_miss < MMAP_LOTSAMISS * 10)

@@ -101,7 +101,8 @@ void rcl_file_open(struct rcl *m, struct mapping *mapping, struct file *out);
  */
 int rcl_file_read(struct rcl *m, struct file *file, u64 index, u64 nr, u64 *stamp);
 int rcl_file_write(struct rcl *m, struct file *file, u64 index, u64 nr, u64 stamp);
-/* rcl_file_read() of one page, when rcl_radix_slot() has said where its entry is likely to be. */
+/* rcl_file_read() of one page; slot: where rcl_radix_slot() said its entry is likely to be, or NULL
+ */
 int rcl_file_read_page(struct rcl *m, struct file *file, u64 index, void **slot, u64 *stamp);
 /*
  * The same, if there is next to nothing to do: the page is there and ready, and nobody else's turn
@@ -171,11 +172,12 @@ u64 rcl_invalidate_range_count(struct rcl *m, struct mapping *mapping, u64 first
 			       u64 *nr_failed);
 
 /*
- * Readahead (readahead.c). sync: the page at index is needed and absent. async: f, at index, is
- * there and carries the marker. window: read what file->ra_* describes. force: read exactly
- * these pages, no window.
+ * Readahead (readahead.c). sync: the page at index is needed and absent; if one page was asked for
+ * and is read alone, it is returned with a reference, its read submitted or over. async: f, at
+ * index, is there and carries the marker. window: read what file->ra_* describes. force: read
+ * exactly these pages, no window.
  */
-void rcl_page_cache_sync_ra(struct rcl *m, struct file *file, u64 index, u64 req_count);
+struct folio *rcl_page_cache_sync_ra(struct rcl *m, struct file *file, u64 index, u64 req_count);
 void rcl_page_cache_async_ra(struct rcl *m, struct file *file, struct folio *f, u64 index,
 			     u64 req_count);
 void rcl_page_cache_ra_window(struct rcl *m, struct file *file);

@@ -46,6 +46,31 @@ void rcl_file_readpage(struct rcl *m, struct folio *f, bool sync)
 	submit(m, f, mapping_dev(mapping), mapping->first_block + f->index, RCL_IO_READ, sync);
 }
 
+bool rcl_file_read_alone(struct rcl *m, struct folio *f, bool sync)
+{
+	struct mapping *mapping = f->mapping;
+	struct platform *p = m->plat;
+	struct rcl_io io = {.folio = f,
+			    .block = mapping->first_block + f->index,
+			    .dev = mapping_dev(mapping),
+			    .op = RCL_IO_READ,
+			    .sync = sync};
+	bool stall = folio_test(f, PG_workingset);
+	bool cookie = stall && rcl_psi_memstall_enter(m), alone;
+	u64 token;
+
+	RCL_ASSERT(folio_test(f, PG_locked) && !folio_test(f, PG_uptodate));
+	count_vm_events(m, PGPGIN, PAGE_SIZE / 1024);
+	alone = PLATFORM_HAS(p, read_begin) && PLATFORM_CALL(p, read_begin)(p, &io, &token);
+	if (unlikely(!alone))
+		PLATFORM_CALL(p, submit)(p, &io);
+	if (stall)
+		rcl_psi_memstall_leave(m, cookie);
+	if (likely(alone))
+		PLATFORM_CALL(p, read_end)(p, &io, token);
+	return alone;
+}
+
 void rcl_file_submit_write(struct rcl *m, struct folio *f, bool sync)
 {
 	struct mapping *mapping = f->mapping;
@@ -74,6 +99,13 @@ int rcl_swap_writepage(struct rcl *m, struct folio *f)
 void rcl_swap_readpage(struct rcl *m, struct folio *f, bool sync)
 {
 	swp_entry_t e = f->private_;
+	struct platform *p = m->plat;
+	struct rcl_io io = {.folio = f,
+			    .block = swp_offset(e),
+			    .dev = swap_area_of(m, e)->dev,
+			    .op = RCL_IO_READ,
+			    .sync = sync};
+	u64 token;
 	/* Waiting for a page that was in use not long ago is a stall; submission counts too. */
 	bool stall = folio_test(f, PG_workingset);
 	bool cookie = stall && rcl_psi_memstall_enter(m);
@@ -81,9 +113,14 @@ void rcl_swap_readpage(struct rcl *m, struct folio *f, bool sync)
 	RCL_ASSERT(folio_test(f, PG_locked) && folio_test(f, PG_swapcache));
 	RCL_ASSERT(!folio_test(f, PG_uptodate));
 	count_vm_event(m, PSWPIN);
-	submit(m, f, swap_area_of(m, e)->dev, swp_offset(e), RCL_IO_READ, sync);
-	if (sync)
-		rcl_folio_wait_locked(m, f);
+	count_vm_events(m, PGPGIN, PAGE_SIZE / 1024);
+	if (sync && PLATFORM_HAS(p, read_begin) && PLATFORM_CALL(p, read_begin)(p, &io, &token)) {
+		PLATFORM_CALL(p, read_end)(p, &io, token);
+	} else {
+		PLATFORM_CALL(p, submit)(p, &io);
+		if (sync)
+			rcl_folio_wait_locked(m, f);
+	}
 	if (stall)
 		rcl_psi_memstall_leave(m, cookie);
 }

@@ -12,6 +12,11 @@
  * ends with the I/O. Neither waits. sync: the caller will wait for it; start now, past any plug.
  */
 void rcl_file_readpage(struct rcl *m, struct folio *f, bool sync);
+/*
+ * rcl_file_readpage() for somebody who will wait for this page and no other; submitting a page that
+ * was in use not long ago counts as a stall. True: the read has ended already.
+ */
+bool rcl_file_read_alone(struct rcl *m, struct folio *f, bool sync);
 void rcl_file_submit_write(struct rcl *m, struct folio *f, bool sync);
 
 #endif

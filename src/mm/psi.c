@@ -103,6 +103,25 @@ void rcl_psi_task_move(struct rcl *m, struct task *t, struct memcg *memcg)
 	change(m, t, stalled, counts);
 }
 
+void rcl_psi_slept(struct rcl *m, struct task *t, u64 from, u64 to)
+{
+	RCL_DEBUG_ASSERT(t->productive && !t->in_memstall);
+	for (struct memcg *g = t->memcg ? t->memcg : m->root_memcg; g; g = g->parent) {
+		struct psi *p = &g->psi;
+
+		spin_lock(&p->lock);
+		if (unlikely(p->nr_stalled)) {
+			advance(p, from);
+			p->nr_productive--;
+			advance(p, to);
+			p->nr_productive++;
+		} else {
+			p->last = max(p->last, to);
+		}
+		spin_unlock(&p->lock);
+	}
+}
+
 void rcl_psi_read(struct rcl *m, struct memcg *memcg, u64 *some_ns, u64 *full_ns)
 {
 	struct psi *p = &(memcg ? memcg : m->root_memcg)->psi;

@@ -27,6 +27,8 @@ void rcl_psi_memstall_leave(struct rcl *m, bool cookie);
  * run/sleep transitions; calls that change nothing are free.
  */
 void rcl_psi_task_change(struct rcl *m, struct task *t, bool productive);
+/* The same for a task that stopped at a time, started again at another, and nothing in between. */
+void rcl_psi_slept(struct rcl *m, struct task *t, u64 from, u64 to);
 /* The task belongs to another group from now on (NULL: root), and counts there. */
 void rcl_psi_task_move(struct rcl *m, struct task *t, struct memcg *memcg);
 /* Nobody is in the group: its times begin anew. */

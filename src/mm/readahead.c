@@ -139,6 +139,33 @@ static void read_window(struct rcl *m, struct mapping *mapping, u64 index, u64 n
 		set_task_flag(m, t, PF_MEMALLOC_NOFS, false);
 }
 
+/*
+ * read_window() of one absent page that the caller will wait for: a random read. Returned with a
+ * reference, its read submitted or over; NULL when there was no memory, or it is there by now.
+ */
+static struct folio *read_one(struct rcl *m, struct mapping *mapping, u64 index)
+{
+	struct task *t = rcl_current(m);
+	bool nofs = t->flags & PF_MEMALLOC_NOFS;
+	struct folio *f;
+
+	if (index >= __atomic_load_n(&mapping->size, __ATOMIC_RELAXED))
+		return NULL;
+	set_task_flag(m, t, PF_MEMALLOC_NOFS, true);
+	f = rcl_alloc_pages(m, READAHEAD_GFP, 0);
+	if (likely(f)) {
+		if (likely(!rcl_filemap_add_folio(m, mapping, f, index, READAHEAD_GFP))) {
+			rcl_file_read_alone(m, f, false);
+		} else {
+			folio_put(m, f);
+			f = NULL;
+		}
+	}
+	if (!nofs)
+		set_task_flag(m, t, PF_MEMALLOC_NOFS, false);
+	return f;
+}
+
 void rcl_page_cache_ra_window(struct rcl *m, struct file *file)
 {
 	read_window(m, file->mapping, file->ra_start, file->ra_size, file->ra_async_size);
@@ -257,8 +284,8 @@ static bool choose_window(struct file *file, u64 index, bool marker, u64 request
 	return true;
 }
 
-static void ondemand_readahead(struct rcl *m, struct file *file, u64 index, bool marker,
-			       u64 request)
+static struct folio *ondemand_readahead(struct rcl *m, struct file *file, u64 index, bool marker,
+					u64 request)
 {
 	u32 most = file->ra_pages;
 
@@ -266,9 +293,12 @@ static void ondemand_readahead(struct rcl *m, struct file *file, u64 index, bool
 	if (request > most && IO_PAGES > most)
 		most = (u32)min(request, (u64)IO_PAGES);
 	if (!choose_window(file, index, marker, request, most)) {
-		if (!marker)
-			read_window(m, file->mapping, index, request, 0);
-		return;
+		if (marker)
+			return NULL;
+		if (request == 1)
+			return read_one(m, file->mapping, index);
+		read_window(m, file->mapping, index, request, 0);
+		return NULL;
 	}
 	if (index == file->ra_start && file->ra_size == file->ra_async_size) {
 		u32 add = next_ra_size(file->ra_size, most);
@@ -282,17 +312,18 @@ static void ondemand_readahead(struct rcl *m, struct file *file, u64 index, bool
 		}
 	}
 	rcl_page_cache_ra_window(m, file);
+	return NULL;
 }
 
-void rcl_page_cache_sync_ra(struct rcl *m, struct file *file, u64 index, u64 req_count)
+struct folio *rcl_page_cache_sync_ra(struct rcl *m, struct file *file, u64 index, u64 req_count)
 {
+	if (file->ra_pages && !file->random)
+		return ondemand_readahead(m, file, index, false, req_count);
+	if (req_count == 1)
+		return read_one(m, file->mapping, index);
 	/* Readahead off still means reading: the page that is needed. */
-	if (!file->ra_pages)
-		rcl_page_cache_force_ra(m, file, index, 1);
-	else if (file->random)
-		rcl_page_cache_force_ra(m, file, index, req_count);
-	else
-		ondemand_readahead(m, file, index, false, req_count);
+	rcl_page_cache_force_ra(m, file, index, file->ra_pages ? req_count : 1);
+	return NULL;
 }
 
 void rcl_page_cache_async_ra(struct rcl *m, struct file *file, struct folio *f, u64 index,

@@ -81,6 +81,14 @@ struct platform_ops {
 	 * may wait for room in the device's queue: no spinlock held. Not from I/O completion.
 	 */
 	void (*submit)(struct platform *p, const struct rcl_io *io);
+	/*
+	 * Submit one page's read and wait for it, where the platform knows that nothing else can
+	 * happen meanwhile; outside of plugs. begin: false if it cannot tell; else it is submitted,
+	 * and end, which gets what begin left in *token, returns when rcl_end_io() has been called.
+	 * Neither call to any other operation nor a wait is allowed in between. NULL: never so.
+	 */
+	bool (*read_begin)(struct platform *p, const struct rcl_io *io, u64 *token);
+	void (*read_end)(struct platform *p, const struct rcl_io *io, u64 token);
 	/* Between start and finish the running task's submissions gather (nests; a wait flushes).
 	 */
 	void (*plug_start)(struct platform *p);
@@ -121,14 +129,18 @@ void rcl_end_io(struct rcl *m, const struct rcl_io *io, int error);
 /* Calls of the simulator's operations that need no pointer. */
 #ifdef RCL_SIM_ONLY
 #define PLATFORM_CALL(p, op) rcl_sim_##op
+#define PLATFORM_HAS(p, op)  true
 int rcl_sim_wait_on(struct platform *p, u32 *word, u32 value, u64 timeout_ns, bool io);
 u32 rcl_sim_wake(struct platform *p, u32 *word, u32 n);
 void rcl_sim_poll(struct platform *p);
 void rcl_sim_submit(struct platform *p, const struct rcl_io *io);
+bool rcl_sim_read_begin(struct platform *p, const struct rcl_io *io, u64 *token);
+void rcl_sim_read_end(struct platform *p, const struct rcl_io *io, u64 token);
 void rcl_sim_plug_start(struct platform *p);
 void rcl_sim_plug_finish(struct platform *p);
 #else
 #define PLATFORM_CALL(p, op) (p)->ops->op
+#define PLATFORM_HAS(p, op)  ((p)->ops->op != NULL)
 #endif
 
 #endif

@@ -136,12 +136,12 @@ static int call(struct runner *t, u64 word)
 		struct place *place = &t->process->places[region];
 		void **slot = t->upcoming[t->done % UPCOMING].slot;
 
-		if (likely(pages == 1 && holds_page(slot, place, page))) {
+		if (likely(pages == 1))
 			ret = rcl_file_read_page(r->m, file, page, slot, &stamp);
-		} else {
+		else
 			ret = rcl_file_read(r->m, file, page, pages, &stamp);
+		if (!holds_page(slot, place, page))
 			refresh_slot(place, page);
-		}
 		if (unlikely(r->req->check) && !ret &&
 		    !r->world->check_read(t, region, page + pages - 1, stamp))
 			return -ECANCELED;

@@ -110,12 +110,10 @@ static void put_request(struct rcl_sim *sim, struct sim_request *rq)
 static void start_request(struct rcl_sim *sim, struct sim_device *dev, struct sim_request *rq,
 			  u64 now)
 {
-	u64 latency = rq->op == RCL_IO_READ ? dev->cfg.read_latency_ns : dev->cfg.write_latency_ns;
-	u64 channel = dev->cfg.request_ns + rq->nr_pages * dev->page_ns;
+	u64 latency = device_latency(dev, rq->op);
+	u64 channel = device_channel(dev, rq->block, rq->nr_pages);
 	u64 done;
 
-	if (rq->block != dev->head)
-		channel += dev->cfg.seek_ns;
 	dev->head = rq->block + rq->nr_pages;
 	latency += rcl_sim_fault(sim, dev, rq, latency);
 	done = max(now + latency, dev->channel_free) + channel;
@@ -382,6 +380,8 @@ int rcl_sim_add_device(struct rcl_sim *sim, const struct rcl_sim_device_config *
 	if (cfg->bandwidth)
 		dev->page_ns = PAGE_SIZE * RCL_NSEC_PER_SEC / cfg->bandwidth;
 	list_init(&dev->queue);
+	dev->predictable = !sim->cfg.explore && !cfg->fail_read_ppm && !cfg->slow_ppm &&
+			   cfg->nr_requests != 1 && sim->cfg.end_io == rcl_end_io;
 	if (sim->cfg.check && rcl_sim_data_init(dev)) {
 		free(dev);
 		return -ENOMEM;

@@ -5,6 +5,7 @@
  *   sim.c     opening and closing, the platform's operations, the report of a deadlock
  *   sched.c   CPUs, run queues, waiting and waking, the event loop
  *   device.c  plugs, requests, queues, completions
+ *   alone.c   reads that nothing else can interfere with
  *   faults.c  what goes wrong, and the presets of devices and costs
  *   data.c    page and block content in checking runs
  *   coro.c    the context switch
@@ -129,7 +130,8 @@ struct sim_device {
 	struct rcl_sim_device_config cfg;
 	char name[32];
 	u32 max_pages;
-	u64 page_ns; /* channel time of a page */
+	u64 page_ns;	  /* channel time of a page */
+	bool predictable; /* a request's end is known when it starts: see alone.c */
 	u32 in_flight;
 	struct list_head queue; /* beyond the depth, first come first served */
 	u64 channel_free;	/* the channel is taken until then */
@@ -196,6 +198,17 @@ struct rcl_sim {
 	u64 nr_stamps;
 };
 
+/* How long a request takes before it needs the channel, and how long it then takes that. */
+static inline u64 device_latency(const struct sim_device *dev, u8 op)
+{
+	return op == RCL_IO_READ ? dev->cfg.read_latency_ns : dev->cfg.write_latency_ns;
+}
+static inline u64 device_channel(const struct sim_device *dev, u64 block, u32 nr_pages)
+{
+	u64 ns = dev->cfg.request_ns + nr_pages * dev->page_ns;
+
+	return block == dev->head ? ns : ns + dev->cfg.seek_ns;
+}
 static inline struct rcl_sim *to_sim(struct platform *p)
 {
 	return container_of(p, struct rcl_sim, plat);
@@ -229,6 +242,10 @@ void rcl_sim_plug_flush(struct rcl_sim *sim, struct sim_task *st);
 /* A request has completed at time t; called on the CPU it interrupts, perhaps a little later. */
 void rcl_sim_complete(struct rcl_sim *sim, struct sim_request *rq, u64 t);
 void rcl_sim_devices_exit(struct rcl_sim *sim);
+
+/* alone.c */
+bool rcl_sim_read_begin(struct platform *p, const struct rcl_io *io, u64 *done);
+void rcl_sim_read_end(struct platform *p, const struct rcl_io *io, u64 done);
 
 /* faults.c */
 /* Decide a request's fate when it starts; returns by how much its latency grows. */

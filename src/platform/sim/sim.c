@@ -60,9 +60,9 @@ static void sim_release(struct platform *p, void *mem, size_t bytes)
 #define COMMON_OPS                                                                                 \
 	.now = sim_now, .current = sim_current, .this_cpu = sim_this_cpu, .spawn = sim_spawn,      \
 	.join = sim_join, .wait_on = rcl_sim_wait_on, .wake = rcl_sim_wake, .poll = rcl_sim_poll,  \
-	.submit = rcl_sim_submit, .plug_start = rcl_sim_plug_start,                                \
-	.plug_finish = rcl_sim_plug_finish, .random = sim_random, .reserve = sim_reserve,          \
-	.release = sim_release
+	.submit = rcl_sim_submit, .read_begin = rcl_sim_read_begin, .read_end = rcl_sim_read_end,  \
+	.plug_start = rcl_sim_plug_start, .plug_finish = rcl_sim_plug_finish,                      \
+	.random = sim_random, .reserve = sim_reserve, .release = sim_release
 
 static const struct platform_ops plain_ops = {COMMON_OPS};
 
