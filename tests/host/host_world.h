@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine on the host platform: so many frames of real memory, swap in an unnamed file, files in
+ * a folder of its own that is gone afterwards. The calling thread has entered it.
+ *
+ *	struct host_world *w = host_world_open(&(struct host_world_options){.pages = 4096});
+ *	struct host_file *f = host_world_file(w, "name", 1000);
+ *	...
+ *	host_world_close(w);
+ */
+#ifndef RCL_TESTS_HOST_WORLD_H
+#define RCL_TESTS_HOST_WORLD_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "mm/filemap.h"
+#include "mm/machine.h"
+#include "mm/mm.h"
+#include "mm/swap.h"
+#include "mm/writeback.h"
+#include "platform/host/host.h"
+#include "platform/host/internal.h"
+
+#include <cmocka.h>
+
+#define HOST_WORLD_FILES 16
+
+struct host_world_options {
+	u64 pages;	/* the machine's memory */
+	u64 swap_pages; /* 0: no swap */
+	u32 nr_cpus;	/* 0: as the system has */
+	u32 io_depth;
+	bool no_uring;
+	struct rcl_host_faults *faults;
+	void (*tune)(struct tunables *tun); /* change tunables before the machine opens */
+};
+
+struct host_file {
+	char path[128];
+	u16 dev;
+	u64 pages;
+	struct mapping *mapping;
+	struct file file; /* for one thread; others open their own by rcl_file_open() */
+};
+
+struct host_world {
+	struct rcl_host *h;
+	struct platform *plat;
+	struct rcl *m;
+	struct task *task;
+	char dir[64];
+	bool has_swap;
+	u16 swap_dev;
+	u32 nr_files;
+	struct host_file files[HOST_WORLD_FILES];
+};
+
+/* A test that hangs fails. Call it first in main(). */
+static inline void host_watchdog(unsigned seconds)
+{
+	alarm(seconds);
+}
+
+/* Frames that an arena needs for a machine of that much memory in one zone. */
+static inline u64 host_frames_for(u64 pages)
+{
+	const u64 block = 1ull << (MAX_ORDER - 1);
+
+	return block + (pages + block - 1) / block * block;
+}
+
+static inline struct host_world *host_world_open(const struct host_world_options *opt)
+{
+	struct host_world *w = calloc(1, sizeof(*w));
+	struct rcl_host_config hc = {.nr_frames = host_frames_for(opt->pages),
+				     .nr_cpus = opt->nr_cpus,
+				     .io_depth = opt->io_depth,
+				     .no_uring = opt->no_uring,
+				     .seed = 1,
+				     .faults = opt->faults};
+	struct rcl_machine_config mc = {.nr_nodes = 1, .nodes[0].managed[ZONE_DMA32] = opt->pages};
+	const char *tmp = getenv("TMPDIR");
+	int dev;
+
+	snprintf(w->dir, sizeof(w->dir), "%s/reclaim-XXXXXX", tmp ? tmp : "/var/tmp");
+	assert_non_null(mkdtemp(w->dir));
+	assert_int_equal(rcl_host_create(&hc, &w->h), 0);
+	w->plat = rcl_host_platform(w->h);
+	/* Opening a machine needs a task; the machine knows it once it is there. */
+	assert_non_null(rcl_host_enter(w->h, NULL));
+	mc.plat = w->plat;
+	mc.nr_cpus = rcl_host_nr_cpus(w->h);
+	rcl_tunables_defaults(&mc.tunables);
+	if (opt->tune)
+		opt->tune(&mc.tunables);
+	assert_int_equal(rcl_machine_open(&mc, &w->m), 0);
+	rcl_host_leave(w->h, rcl_current(w->m));
+	w->task = rcl_host_enter(w->h, NULL);
+	assert_non_null(w->task);
+	if (opt->swap_pages) {
+		dev = rcl_host_open_swap(w->h, NULL, w->dir, opt->swap_pages << PAGE_SHIFT,
+					 RCL_HOST_WRITE | RCL_HOST_CREATE);
+		assert_true(dev >= 0);
+		w->has_swap = true;
+		w->swap_dev = (u16)dev;
+		assert_int_equal(rcl_swapon(w->m, (u16)dev, opt->swap_pages, -1, SWAP_SOLIDSTATE),
+				 0);
+	}
+	return w;
+}
+
+/* A new file of so many pages, all zeros, with its page cache. */
+static inline struct host_file *host_world_file(struct host_world *w, const char *name, u64 pages)
+{
+	struct host_file *f = &w->files[w->nr_files];
+	int dev;
+
+	assert_true(w->nr_files < HOST_WORLD_FILES);
+	snprintf(f->path, sizeof(f->path), "%s/%s", w->dir, name);
+	dev = rcl_host_open_file(w->h, f->path, RCL_HOST_WRITE | RCL_HOST_CREATE);
+	assert_true(dev >= 0);
+	f->dev = (u16)dev;
+	f->pages = pages;
+	assert_int_equal(rcl_host_truncate(w->h, f->dev, pages << PAGE_SHIFT), 0);
+	assert_int_equal(rcl_writeback_add_device(w->m, f->dev), 0);
+	assert_int_equal(rcl_mapping_create(w->m, name, f->dev, 0, pages, 0, &f->mapping), 0);
+	rcl_file_open(w->m, f->mapping, &f->file);
+	w->nr_files++;
+	return f;
+}
+
+/* Write what is dirty and wait until the machine's own tasks have nothing to do: rcl_check()
+ * needs quiet. No other thread may be in the machine. */
+static inline void host_world_settle(struct host_world *w)
+{
+	rcl_lru_add_drain_all(w->m);
+	rcl_sync(w->m);
+	for (u32 n = 0; n < w->m->nr_nodes; n++)
+		while (!__atomic_load_n(&w->m->nodes[n].kswapd_asleep, __ATOMIC_SEQ_CST))
+			usleep(1000);
+}
+
+/* Address spaces are gone already. Page caches go with the machine; then the files. */
+static inline void host_world_close(struct host_world *w)
+{
+	host_world_settle(w);
+	assert_true(rcl_check(w->m));
+	rcl_machine_close(w->m);
+	rcl_host_leave(w->h, w->task);
+	for (u32 i = 0; i < w->nr_files; i++) {
+		rcl_host_close_device(w->h, w->files[i].dev);
+		unlink(w->files[i].path);
+	}
+	if (w->has_swap)
+		rcl_host_close_device(w->h, w->swap_dev);
+	rcl_host_destroy(w->h);
+	assert_int_equal(rmdir(w->dir), 0);
+	free(w);
+}
+
+#endif
