@@ -163,9 +163,12 @@ static inline bool folio_needs_release(const struct folio *f)
 bool rcl_filemap_release_folio(struct rcl *m, struct folio *f);
 int rcl_folio_create_buffers(struct rcl *m, struct folio *f);
 
-/* Remove pages [first, last]: truncate also drops dirty and mapped ones; invalidate only clean
- * unmapped ones and returns how many. */
-void rcl_truncate_range(struct rcl *m, struct mapping *mapping, u64 first, u64 last);
+/*
+ * Remove pages [first, last]: truncate also drops dirty and mapped ones, and returns how many stay
+ * because they are pinned or locked in memory; invalidate only clean unmapped ones and returns how
+ * many.
+ */
+u64 rcl_truncate_range(struct rcl *m, struct mapping *mapping, u64 first, u64 last);
 u64 rcl_invalidate_range(struct rcl *m, struct mapping *mapping, u64 first, u64 last);
 /* The same; *nr_failed: folios that stayed and were not locked or under writeback. */
 u64 rcl_invalidate_range_count(struct rcl *m, struct mapping *mapping, u64 first, u64 last,
