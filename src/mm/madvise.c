@@ -20,7 +20,7 @@
  * A zapped page must not live on, charged, because a batch of this CPU holds it: batches are
  * drained before, and after, since marking pages accessed fills them again.
  *
- * Locking: zap takes page_table_lock page by page, since dropping a page may take other locks.
+ * Locking: zap takes page_table_lock page by page, since dropping a page may wait for other locks.
  */
 #include "mm/machine.h"
 #include "mm/mm.h"
@@ -28,7 +28,8 @@
 #include "mm/vmscan.h"
 #include "mm/writeback.h"
 
-static void zap_page(struct rcl *m, struct vma *vma, pte_t old)
+/* page_table_lock is held, so that nobody finds the entry gone and the page still mapped. */
+static struct folio *unmap_page(struct rcl *m, struct vma *vma, pte_t old)
 {
 	struct folio *f = pfn_folio(m, pte_pfn(old));
 
@@ -39,6 +40,11 @@ static void zap_page(struct rcl *m, struct vma *vma, pte_t old)
 			rcl_folio_mark_accessed(m, f);
 	}
 	rcl_folio_remove_rmap(m, f, vma);
+	return f;
+}
+
+static void drop_page(struct rcl *m, struct folio *f)
+{
 	/* The last mapping of an anonymous page that reclaim has not taken: its slot goes with it.
 	 */
 	if (folio_is_anon(f) && folio_test(f, PG_swapcache) && folio_trylock(f)) {
@@ -55,6 +61,7 @@ u64 rcl_zap_range(struct rcl *m, struct vma *vma, u64 start, u64 end)
 
 	rcl_lru_add_drain(m);
 	for (u64 vpn = start; vpn < end; vpn++) {
+		struct folio *f = NULL;
 		pte_t *pte, old;
 		bool gone = true;
 
@@ -63,6 +70,8 @@ u64 rcl_zap_range(struct rcl *m, struct vma *vma, u64 start, u64 end)
 		old = pte ? pte_read(pte) : 0;
 		if (old)
 			gone = pte_replace(mm, pte, &old, 0);
+		if (gone && pte_present(old) && !(old & PTE_ZERO))
+			f = unmap_page(m, vma, old);
 		spin_unlock(&mm->page_table_lock);
 		if (!pte) {
 			vpn |= PTRS_PER_TABLE - 1;
@@ -75,8 +84,8 @@ u64 rcl_zap_range(struct rcl *m, struct vma *vma, u64 start, u64 end)
 		if (pte_is_swap(old)) {
 			shared_add(&mm->swap_ents, -1, m->threaded);
 			rcl_free_swap_and_cache(m, pte_swap(old));
-		} else if (pte_present(old) && !(old & PTE_ZERO)) {
-			zap_page(m, vma, old);
+		} else if (f) {
+			drop_page(m, f);
 		}
 	}
 	rcl_lru_add_drain(m);

@@ -179,7 +179,9 @@ int rcl_mlock(struct rcl *m, struct mm *mm, u64 start, u64 pages)
 		vma = rcl_find_vma(mm, vpn);
 		write = vma && vma->flags & VM_WRITE && !(vma->flags & VM_SHARED);
 		mmap_unlock(m, mm);
-		err = rcl_touch(m, mm, vpn, write);
+		/* (With threads the table may go meanwhile.) */
+		err = mm_is_threaded(mm) ? rcl_handle_fault(m, mm, vpn, write, false)
+					 : rcl_touch(m, mm, vpn, write);
 		rcl_poll(m);
 	}
 	return err;

@@ -200,7 +200,7 @@ static inline pte_t pte_modify(struct mm *mm, pte_t *p, u64 set, u64 clear)
 }
 
 int rcl_mm_create(struct rcl *m, struct memcg *memcg, struct mm **out);
-/* Nothing in it is pinned, and no task is in it. A reaper (OOM) may still be. */
+/* Nothing in it is pinned, and it is no attached task's. A reaper (OOM) may still be in it. */
 void rcl_mm_destroy(struct rcl *m, struct mm *mm);
 /* Keep versions of its words from now on. Machines with threads only, before the first pin. */
 void rcl_mm_want_versions(struct mm *mm);

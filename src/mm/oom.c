@@ -105,14 +105,20 @@ static bool is_eligible(struct rcl *m, const struct task *t, const struct memcg 
 	return !memcg || in_subtree(t->memcg ? t->memcg : m->root_memcg, memcg);
 }
 
+static bool is_reaped(const struct mm *mm)
+{
+	return __atomic_load_n(&mm->dead, __ATOMIC_RELAXED);
+}
+
 s64 rcl_oom_badness(struct rcl *m, struct task *t, u64 totalpages)
 {
 	const struct mm *mm = t->mm;
 	s64 points;
 
-	if (!is_eligible(m, t, NULL) || t->oom_score_adj == OOM_SCORE_ADJ_MIN || mm->dead)
+	if (!is_eligible(m, t, NULL) || t->oom_score_adj == OOM_SCORE_ADJ_MIN || is_reaped(mm))
 		return INT64_MIN;
-	points = mm->anon_rss + mm->file_rss + mm->swap_ents + mm->table_pages;
+	points = shared_read(&mm->anon_rss) + shared_read(&mm->file_rss) +
+		 shared_read(&mm->swap_ents) + shared_read(&mm->table_pages);
 	return points + t->oom_score_adj * (s64)(totalpages / 1000);
 }
 
@@ -129,7 +135,7 @@ static struct task *choose(struct rcl *m, const struct oom_control *oc, bool *dy
 		if (!is_eligible(m, t, oc->memcg))
 			continue;
 		if (task_flags(t) & PF_OOM_VICTIM) {
-			if (t->mm->dead)
+			if (is_reaped(t->mm))
 				continue;
 			*dying = true;
 			return NULL;
@@ -154,7 +160,10 @@ static void kill_sharers(struct rcl *m, const struct mm *mm)
 	}
 }
 
-/* Mark the victim and those who share its memory, and remember it. tasks_lock is held. */
+/*
+ * Mark the victim and those who share its memory, and remember it; its address space with a
+ * reference, since it may come to its end by itself. tasks_lock is held.
+ */
 static struct mm *mark_victim(struct rcl *m, struct task *t)
 {
 	struct oom_state *os = m->oom_state;
@@ -164,6 +173,7 @@ static struct mm *mark_victim(struct rcl *m, struct task *t)
 	count_vm_event(m, OOM_KILL);
 	if (memcg)
 		__atomic_add_fetch(&memcg->oom_kills, 1, __ATOMIC_RELAXED);
+	rcl_mm_get(t->mm);
 	kill_sharers(m, t->mm);
 	set_task_flags(t, PF_KILLED | PF_OOM_VICTIM);
 	memcpy(os->victim, t->name, sizeof(os->victim));
@@ -177,7 +187,7 @@ static void fill_totalpages(struct rcl *m, struct oom_control *oc)
 	u64 ram = m->totalram_pages;
 
 	if (oc->memcg)
-		ram = min(oc->memcg->max, ram);
+		ram = min(__atomic_load_n(&oc->memcg->max, __ATOMIC_RELAXED), ram);
 	oc->totalpages = max(ram + rcl_total_swap_pages(m), (u64)1);
 }
 
@@ -188,7 +198,7 @@ static bool out_of_memory(struct rcl *m, struct oom_control *oc)
 	struct mm *mm = NULL;
 	bool dying = false;
 
-	if (t->mm && !t->mm->dead && fatal_signal_pending(t)) {
+	if (t->mm && !is_reaped(t->mm) && fatal_signal_pending(t)) {
 		set_task_flags(t, PF_OOM_VICTIM);
 		rcl_mm_reap(m, t->mm);
 		return true;
@@ -205,8 +215,10 @@ static bool out_of_memory(struct rcl *m, struct oom_control *oc)
 		mm = mark_victim(m, t);
 	spin_unlock(&m->tasks_lock);
 
-	if (mm)
+	if (mm) {
 		rcl_mm_reap(m, mm);
+		rcl_mm_put(mm);
+	}
 	return mm || dying;
 }
 
@@ -215,7 +227,7 @@ static bool has_room(const struct oom_control *oc)
 {
 	u64 usage = (u64)max(shared_read(&oc->memcg->usage), (s64)0);
 
-	return usage + (1ull << oc->order) <= oc->memcg->max;
+	return usage + (1ull << oc->order) <= __atomic_load_n(&oc->memcg->max, __ATOMIC_RELAXED);
 }
 
 bool rcl_out_of_memory(struct rcl *m, struct oom_control *oc)

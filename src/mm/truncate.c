@@ -3,10 +3,10 @@
  * Taking pages out of a file's cache on purpose.
  *
  *   truncate    the pages must go: dirty data is lost, mappings are removed, writeback is waited
- *               for. Two passes: the first takes what can be had without waiting, so that the
- *               second has little left to wait for
- *   invalidate  a wish: only what is clean, unlocked, unmapped and otherwise unused goes; nothing
- *               is waited for. What stays is moved to where reclaim finds it soon
+ *               for. What is pinned or locked in memory stays all the same. Two passes: the first
+ * takes what can be had without waiting, so that the second has little left to wait for invalidate
+ * a wish: only what is clean, unlocked, unmapped and otherwise unused goes; nothing is waited for.
+ * What stays is moved to where reclaim finds it soon
  *
  * Both drop shadow entries of the range too.
  *
@@ -48,15 +48,16 @@ static struct folio *next_folio(struct rcl *m, struct mapping *mapping, u64 *ind
 	return f;
 }
 
-/* A locked folio of the mapping, not under writeback: out of it, whatever its state. */
-static void truncate_folio(struct rcl *m, struct mapping *mapping, struct folio *f)
+/* A locked folio of the mapping, not under writeback: out of it, whatever its state. False: it is
+ * locked in memory, or pinned. */
+static bool truncate_folio(struct rcl *m, struct mapping *mapping, struct folio *f)
 {
 	bool released;
 
 	if (folio_mapped(f))
 		rcl_try_to_unmap(m, f);
 	if (folio_mapped(f))
-		return; /* locked in memory */
+		return false;
 	if (folio_test(f, PG_dirty))
 		rcl_folio_cancel_dirty(m, f);
 	released = rcl_filemap_release_folio(m, f);
@@ -65,10 +66,13 @@ static void truncate_folio(struct rcl *m, struct mapping *mapping, struct folio 
 	rcl_filemap_remove_folio(m, f, NULL);
 	spin_unlock(&mapping->lock);
 	folio_put(m, f);
+	return true;
 }
 
-void rcl_truncate_range(struct rcl *m, struct mapping *mapping, u64 first, u64 last)
+u64 rcl_truncate_range(struct rcl *m, struct mapping *mapping, u64 first, u64 last)
 {
+	u64 stay = 0;
+
 	for (int may_wait = 0; may_wait < 2; may_wait++) {
 		u64 index = first, shadows = 0;
 		struct folio *f;
@@ -79,8 +83,9 @@ void rcl_truncate_range(struct rcl *m, struct mapping *mapping, u64 first, u64 l
 			if (may_wait || folio_trylock(f)) {
 				if (may_wait)
 					rcl_folio_wait_writeback(m, f);
-				if (f->mapping == mapping && !folio_test(f, PG_writeback))
-					truncate_folio(m, mapping, f);
+				if (f->mapping == mapping && !folio_test(f, PG_writeback) &&
+				    !truncate_folio(m, mapping, f))
+					stay += may_wait;
 				folio_unlock(m, f);
 			}
 			folio_put(m, f);
@@ -89,6 +94,7 @@ void rcl_truncate_range(struct rcl *m, struct mapping *mapping, u64 first, u64 l
 			rcl_poll(m);
 		}
 	}
+	return stay;
 }
 
 /* Remove a locked folio if nobody but the tree, its buffers and the caller refers to it. */

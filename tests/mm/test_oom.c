@@ -46,8 +46,9 @@ struct world {
 
 static struct world *open_world(void)
 {
-	struct world *w = calloc(1, sizeof(*w));
+	struct world *w = aligned_alloc(_Alignof(struct world), sizeof(*w));
 
+	memset(w, 0, sizeof(*w));
 	memset(&hook, 0, sizeof(hook));
 	w->b = bare_new(1, false);
 	w->m = &w->b->m;
@@ -64,6 +65,7 @@ static struct world *open_world(void)
 		t->id = 100 + i;
 		t->name[0] = (char)('a' + i);
 		t->mm = &w->mms[i];
+		t->mm->users = 1;
 		w->mms[i].anon_rss = 1000 * (i + 1);
 		list_add_tail(&t->link, &w->m->tasks);
 	}
@@ -72,6 +74,9 @@ static struct world *open_world(void)
 
 static void close_world(struct world *w)
 {
+	/* Whoever reaped has let go. */
+	for (u32 i = 0; i < NR_TASKS; i++)
+		assert_int_equal(w->mms[i].users, 1);
 	rcl_oom_exit(w->m);
 	bare_delete(w->b);
 	free(w);
@@ -97,8 +102,8 @@ static void test_badness(void **state)
 	struct task *t = &w->tasks[0];
 	(void)state;
 
-	w->mms[0] =
-		(struct mm){.anon_rss = 100, .file_rss = 20, .swap_ents = 3000, .table_pages = 7};
+	w->mms[0] = (struct mm){
+		.users = 1, .anon_rss = 100, .file_rss = 20, .swap_ents = 3000, .table_pages = 7};
 	assert_int_equal(rcl_oom_badness(w->m, t, 50000), 3127);
 	t->oom_score_adj = 500;
 	assert_int_equal(rcl_oom_badness(w->m, t, 50000), 3127 + 25000);

@@ -240,6 +240,26 @@ static void advice_passes_over_pinned_pages(void **state)
 	assert_int_equal(read_page(c, 3), 5); /* the last one wrote it to swap */
 }
 
+static void truncation_leaves_pinned_pages(void **state)
+{
+	struct core *c = *state;
+	struct pin p;
+
+	map_file(c, 0, 8, 0, VM_READ | VM_WRITE);
+	for (u64 i = 0; i < 8; i++)
+		write_page(c, i, i + 1);
+	p = pin(c, 3, 0);
+	assert_int_equal(rcl_truncate_range(c->m, c->mapping, 2, 4), 1);
+	assert_null(cached(c, 2));
+	assert_null(cached(c, 4));
+	assert_ptr_equal(cached(c, 3), folio_at(c, 3));
+	assert_int_equal(*page(c, &p), 4);
+	assert_true(folio_test(cached(c, 3), PG_dirty)); /* nor is it any cleaner */
+	unpin(c, &p);
+	assert_int_equal(rcl_truncate_range(c->m, c->mapping, 0, 7), 0);
+	assert_null(cached(c, 3));
+}
+
 static void a_pinned_page_is_not_copied_away(void **state)
 {
 	struct core *c = *state;
@@ -472,6 +492,7 @@ int main(void)
 		T(munmap_leaves_pinned_pages),
 		T(moves_and_copies_leave_pinned_pages),
 		T(advice_passes_over_pinned_pages),
+		T(truncation_leaves_pinned_pages),
 		T(a_pinned_page_is_not_copied_away),
 		T(what_is_written_while_the_page_is_cleaned_is_written_again),
 		T(overwritten_file_pages_are_not_read),

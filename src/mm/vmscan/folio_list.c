@@ -90,6 +90,9 @@ static enum references check_references(struct shrink *s, struct folio *f)
 			return REF_ACTIVATE;
 		return REF_KEEP;
 	}
+	/* Swap is not for pages in use; a file's are found out by unmapping. */
+	if (unlikely(vm_flags & VM_PINNED) && folio_is_anon(f))
+		return REF_KEEP;
 	if (again && folio_is_file_lru(f))
 		return REF_RECLAIM_CLEAN;
 	return REF_RECLAIM;
