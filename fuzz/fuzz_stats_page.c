@@ -38,6 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t bytes;
 	char *text;
 
+	(void)sum;
 	memcpy(block, data, size);
 	if (rcl_stats_parse(block, size, &v)) {
 		free(block);

@@ -55,7 +55,7 @@ struct rcl_machine {
 	u64 past_errors, past_checksum_errors;	  /* L: of devices that were closed */
 	struct watch watch;			  /* L */
 	struct events *events;			  /* A: NULL before the first rcl_event_fd() */
-	void *observe;				  /* c: observe.c's */
+	struct rcl_observer *observer;		  /* c: NULL = none (observe.h) */
 };
 
 struct rcl_group {
@@ -148,6 +148,9 @@ int rcl_api_fail(char **message, int err, const char *format, ...)
 /* Check what does not depend on the system. *out: with all fields, whatever the caller's size. */
 int rcl_options_check(const struct rcl_options *options, struct rcl_options *out, char **message);
 
+/* rcl_open() with faults in its I/O, for tests. */
+int rcl_open_with_faults(const struct rcl_options *options, struct rcl_host_faults *faults,
+			 struct rcl_machine **out, char **message);
 /* Errors of a device are the machine's, also after it is closed. */
 void rcl_machine_close_device(struct rcl_machine *machine, int dev);
 

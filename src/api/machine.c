@@ -17,6 +17,7 @@
 
 #include <stdlib.h>
 
+#include "api/observe.h"
 #include "mm/swap.h"
 
 #define STR_(x) #x
@@ -62,7 +63,8 @@ const char *rcl_strerror(int error)
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static int open_host(struct rcl_machine *machine, const struct rcl_options *o, char **message)
+static int open_host(struct rcl_machine *machine, const struct rcl_options *o,
+		     struct rcl_host_faults *faults, char **message)
 {
 	u64 frames = o->budget >> PAGE_SHIFT;
 	struct rcl_host_config cfg = {
@@ -72,6 +74,7 @@ static int open_host(struct rcl_machine *machine, const struct rcl_options *o, c
 		.io_depth = o->io_depth,
 		.no_uring = o->flags & RCL_OPEN_NO_URING,
 		.populate = o->flags & RCL_OPEN_PREALLOCATE,
+		.faults = faults,
 	};
 	int err = rcl_host_create(&cfg, &machine->host);
 
@@ -136,6 +139,25 @@ static int open_swap(struct rcl_machine *machine, const struct rcl_options *o, c
 	return 0;
 }
 
+static void fill_stats(void *arg, struct rcl_stats *stats)
+{
+	rcl_stats_read(arg, NULL, stats);
+}
+
+static int open_observer(struct rcl_machine *machine, const struct rcl_options *o, char **message)
+{
+	struct rcl_observe_config cfg = {
+		.m = machine->m,
+		.name = machine->name,
+		.metrics = o->metrics,
+		.page = o->flags & RCL_OPEN_STATS,
+		.stats = fill_stats,
+		.arg = machine,
+	};
+
+	return rcl_observe_start(&cfg, &machine->observer, message);
+}
+
 static void free_machine(struct rcl_machine *machine)
 {
 	pthread_mutex_destroy(&machine->lock);
@@ -181,7 +203,8 @@ static struct rcl_machine *alloc_machine(const char *name)
 	return machine;
 }
 
-int rcl_open(const struct rcl_options *options, struct rcl_machine **out, char **message)
+int rcl_open_with_faults(const struct rcl_options *options, struct rcl_host_faults *faults,
+			 struct rcl_machine **out, char **message)
 {
 	struct rcl_machine *machine;
 	struct rcl_options o;
@@ -198,7 +221,7 @@ int rcl_open(const struct rcl_options *options, struct rcl_machine **out, char *
 	if (!machine)
 		return rcl_api_fail(message, -ENOMEM, "out of memory");
 	machine->budget = o.budget & ~(u64)(PAGE_SIZE - 1);
-	err = open_host(machine, &o, message);
+	err = open_host(machine, &o, faults, message);
 	if (!err)
 		err = open_engine(machine, &o, message);
 	if (!err) {
@@ -208,12 +231,19 @@ int rcl_open(const struct rcl_options *options, struct rcl_machine **out, char *
 		if (t)
 			api_leave(machine, t);
 	}
+	if (!err)
+		err = open_observer(machine, &o, message);
 	if (err) {
 		close_parts(machine);
 		return err;
 	}
 	*out = machine;
 	return 0;
+}
+
+int rcl_open(const struct rcl_options *options, struct rcl_machine **out, char **message)
+{
+	return rcl_open_with_faults(options, NULL, out, message);
 }
 
 /* ---- closing ------------------------------------------------------------------------------- */
@@ -234,6 +264,7 @@ void rcl_machine_close_device(struct rcl_machine *machine, int dev)
 static int close_in_child(struct rcl_machine *machine)
 {
 	rcl_events_forget(machine);
+	rcl_observe_stop(machine->observer);
 	rcl_host_destroy(machine->host);
 	free(machine->name);
 	free(machine);
@@ -253,6 +284,7 @@ int rcl_close(struct rcl_machine *machine)
 	pthread_mutex_unlock(&machine->lock);
 	if (busy)
 		return -EBUSY;
+	rcl_observe_stop(machine->observer);
 	rcl_events_stop(machine);
 	close_parts(machine);
 	return 0;
