@@ -20,6 +20,7 @@
 #include "mm/filemap.h"
 #include "mm/machine.h"
 #include "mm/mm.h"
+#include "mm/pin.h"
 #include "mm/swap.h"
 #include "mm/writeback.h"
 #include "platform/host/host.h"
@@ -131,6 +132,42 @@ static inline struct host_file *host_world_file(struct host_world *w, const char
 	rcl_file_open(w->m, f->mapping, &f->file);
 	w->nr_files++;
 	return f;
+}
+
+static inline u64 host_events(struct host_world *w, enum vm_event_item item)
+{
+	s64 sum = 0;
+
+	for (u32 i = 0; i < w->m->nr_cpus; i++)
+		sum += shared_read(&w->m->cpus[i].events[item]);
+	return (u64)sum;
+}
+
+/* Pin a page of an address space, write or read its stamp, unpin it: 0 or -errno. */
+static inline int host_page_write(struct host_world *w, struct mm *mm, u64 vpn, u64 stamp)
+{
+	pte_t *pte;
+	u64 pfn;
+	int err = rcl_pin_page(w->m, mm, vpn, PIN_WRITE | PIN_OVERWRITE, &pte, &pfn);
+
+	if (err)
+		return err;
+	rcl_host_stamp(rcl_host_frame(w->h, pfn), stamp);
+	if (!rcl_unpin_fast(mm, pte, true))
+		rcl_unpin_page(w->m, mm, vpn, pte);
+	return 0;
+}
+static inline int host_page_read(struct host_world *w, struct mm *mm, u64 vpn, u64 *stamp)
+{
+	pte_t *pte;
+	u64 pfn;
+	int err = rcl_pin_page(w->m, mm, vpn, 0, &pte, &pfn);
+
+	if (err)
+		return err;
+	*stamp = rcl_host_stamp_of(rcl_host_frame(w->h, pfn));
+	rcl_unpin_fast(mm, pte, false);
+	return 0;
 }
 
 /* Write what is dirty and wait until the machine's own tasks have nothing to do: rcl_check()
