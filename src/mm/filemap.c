@@ -131,6 +131,7 @@ static int insert(struct rcl *m, struct mapping *mapping, struct folio *f, u64 i
 		if (!err) {
 			*shadow = slot ? rcl_radix_store_slot(m, mapping, slot, index, f)
 				       : rcl_radix_store(m, mapping, index, f);
+			f->private_ = index ? (uintptr_t)slot : 0;
 			mapping->nr_pages++;
 			rcl_mod_folio_state(m, f, NR_FILE_PAGES, 1);
 		}
@@ -187,12 +188,8 @@ int rcl_filemap_add_folio(struct rcl *m, struct mapping *mapping, struct folio *
 
 void rcl_filemap_remove_folio(struct rcl *m, struct folio *f, void *shadow)
 {
-	rcl_filemap_remove_folio_at(m, f, NULL, shadow);
-}
-
-void rcl_filemap_remove_folio_at(struct rcl *m, struct folio *f, void **slot, void *shadow)
-{
 	struct mapping *mapping = f->mapping;
+	void **slot = folio_slot(f);
 	void *old;
 
 	RCL_ASSERT(folio_test(f, PG_locked));
@@ -204,17 +201,13 @@ void rcl_filemap_remove_folio_at(struct rcl *m, struct folio *f, void **slot, vo
 	if (__atomic_load_n(&mapping->flags, __ATOMIC_RELAXED) & MAPPING_EXITING)
 		shadow = NULL;
 	rcl_mod_folio_state(m, f, NR_FILE_PAGES, -1);
-	/*
-	 * A leaf of the tree stays where it is while the folio is in it. Only a leaf that holds
-	 * nothing but index 0 may go, if the tree needs none then; and without the lock
-	 * rcl_radix_slot() may have gone astray, but then what it found is not the folio.
-	 */
-	if (likely(slot && *slot == f && f->index))
+	if (likely(slot))
 		old = rcl_radix_store_slot(m, mapping, slot, f->index, shadow);
 	else
 		old = rcl_radix_store(m, mapping, f->index, shadow);
 	RCL_ASSERT(old == f);
 	mapping->nr_pages--;
+	f->private_ = 0;
 	__atomic_store_n(&f->mapping, NULL, __ATOMIC_RELAXED);
 }
 

@@ -133,8 +133,6 @@ int rcl_filemap_add_folio(struct rcl *m, struct mapping *mapping, struct folio *
  * folio is locked and mapping->lock held; the tree's reference becomes the caller's.
  */
 void rcl_filemap_remove_folio(struct rcl *m, struct folio *f, void *shadow);
-/* The same where rcl_radix_slot() has said, after the folio was isolated, where its entry is. */
-void rcl_filemap_remove_folio_at(struct rcl *m, struct folio *f, void **slot, void *shadow);
 /*
  * The folio at index, locked, with a reference; a new one (not uptodate) when there is none. NULL
  * when out of memory. With __GFP_WRITE: it will be overwritten, a shadow in its place says nothing.
@@ -154,6 +152,20 @@ int rcl_filemap_read_folio(struct rcl *m, struct file *file, struct folio *f);
  */
 struct folio *rcl_filemap_fault(struct rcl *m, struct vma *vma, struct file *file, u64 index,
 				bool exec, bool *major, bool *retry, int *error);
+
+/*
+ * The slot of its file's tree that holds a folio of a file, or NULL where that is not known: a
+ * folio with buffers has no room to remember it. Right while the folio is locked and in the file: a
+ * leaf stays where it is while there is a folio in it. (The exception is a leaf that holds nothing
+ * but index 0, which may become the root: not known either.) Without the lock it is a guess, good
+ * for fetching memory.
+ */
+static inline void **folio_slot(const struct folio *f)
+{
+	return folio_flags(f) & (BIT(PG_private) | BIT(PG_swapcache) | BIT(PG_anon))
+		       ? NULL
+		       : (void **)(uintptr_t)f->private_;
+}
 
 /* Private buffers (MAPPING_BUFFERS). needs_release: has some; release: free them if clean. */
 static inline bool folio_needs_release(const struct folio *f)

@@ -325,9 +325,10 @@ void rcl_folio_add_lru(struct rcl *m, struct folio *f)
 	struct cpu *cpu = rcl_this_cpu(m);
 
 	RCL_DEBUG_ASSERT(!folio_test(f, PG_lru));
-	/* For every page that comes in about one will be scanned. */
+	/* For every page that comes in about one will be scanned, and half as many active ones. */
 	rcl_lru_fetch_ahead(m, lv, base);
-	rcl_lru_fetch_ahead(m, lv, base + LRU_ACTIVE);
+	if (cpu->batches.lru_add.nr & 1)
+		rcl_lru_fetch_ahead(m, lv, base + LRU_ACTIVE);
 	batch_add(m, cpu, &cpu->batches.lru_add, f, NULL);
 }
 

@@ -57,7 +57,7 @@ struct folio {
 		struct kmem_slab *slab;	   /* slabs */
 	};
 	u64 index;    /* P: page offset in the file, or virtual page number when anonymous */
-	u64 private_; /* P: swap entry or number of buffer heads; order-dependent while free */
+	u64 private_; /* P: swap entry, or buffer heads, or a file folio's place (folio_slot) */
 	struct memcg *memcg; /* set while charged, else NULL */
 	s32 mapcount;	     /* A: page-table entries that map this folio */
 	u8 zone_node;	     /* c: zone index (low 3 bits), node (high 5 bits) */

@@ -511,6 +511,9 @@ static u32 check_node(struct check *ck, void *e, struct radix_node *parent, u64 
 			values += entry_is_shadow(child);
 			if (entry_is_shadow(child) && here)
 				ck->broken = "a shadow is tagged";
+			if (!entry_is_shadow(child) && folio_slot(child) &&
+			    folio_slot(child) != &node->slots[i])
+				ck->broken = "a folio remembers another place";
 		}
 	}
 	if (ck->broken)

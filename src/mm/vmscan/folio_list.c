@@ -196,7 +196,7 @@ static enum fate write_dirty(struct shrink *s, struct folio *f, enum references 
 }
 
 /* Gates 11 and 12 for a folio in a page cache. */
-static inline bool remove_from_file(struct shrink *s, struct folio *f, void **slot)
+static inline bool remove_from_file(struct shrink *s, struct folio *f)
 {
 	struct mapping *mapping = f->mapping;
 	void *shadow = NULL;
@@ -213,7 +213,7 @@ static inline bool remove_from_file(struct shrink *s, struct folio *f, void **sl
 	}
 	if (likely(!(mapping->flags & MAPPING_EXITING)))
 		shadow = rcl_workingset_evict_from(s->m, f, s->evictor);
-	rcl_filemap_remove_folio_at(s->m, f, slot, shadow);
+	rcl_filemap_remove_folio(s->m, f, shadow);
 	spin_unlock(&mapping->lock);
 	return true;
 }
@@ -236,7 +236,7 @@ static bool remove_mapping(struct shrink *s, struct folio *f)
 		rcl_delete_from_swap_cache(m, f, shadow);
 		return true;
 	}
-	return remove_from_file(s, f, NULL);
+	return remove_from_file(s, f);
 }
 
 /* Gates 10 to 12. */
@@ -279,9 +279,9 @@ static inline bool is_plain_cache(const struct folio *f)
 	       !(f->mapping->flags & MAPPING_UNEVICTABLE);
 }
 
-static inline enum fate free_plain_cache(struct shrink *s, struct folio *f, void **slot)
+static inline enum fate free_plain_cache(struct shrink *s, struct folio *f)
 {
-	if (likely(remove_from_file(s, f, slot))) {
+	if (likely(remove_from_file(s, f))) {
 		folio_clear(f, PG_locked);
 		return FATE_FREED;
 	}
@@ -334,26 +334,22 @@ static __attribute__((noinline)) enum fate decide(struct shrink *s, struct folio
 
 /*
  * Fetch what the turn of a folio some places further up will need: its page-table word, or its
- * place in its file's tree. Returns the latter, or NULL.
+ * place in its file's tree.
  */
 #define FETCH_DISTANCE 3
 
-static inline void **fetch(struct rcl *m, struct folio *f)
+static inline void fetch(struct rcl *m, struct folio *f)
 {
-	void **slot = NULL;
-
 	if (folio_mapped(f)) {
 		/* A list of mapped pages is scanned several times for each page that leaves it. */
 		rcl_lru_fetch_ahead(m, rcl_folio_lruvec(m, f), folio_lru_list(f));
 		rcl_rmap_fetch(m, f);
-	} else if (!folio_test(f, PG_anon) && folio_trylock(f)) {
-		if (likely(f->mapping))
-			slot = rcl_radix_slot(f->mapping, f->index);
+	} else {
+		void **slot = folio_slot(f);
+
 		if (likely(slot))
 			rcl_radix_fetch_slot(slot, f->index);
-		folio_unlock(m, f);
 	}
-	return slot;
 }
 
 static void activate(struct shrink *s, struct folio *f)
@@ -382,21 +378,19 @@ u32 rcl_shrink_folio_list(struct rcl *m, struct list_head *folios, struct node *
 			   .kswapd = rcl_is_kswapd(m),
 			   .ignore_references = ignore_references};
 	struct list_head kept, freed, *ahead = folios->prev;
-	void **slots[FETCH_DISTANCE + 1]; /* of the folios between here and `ahead`, in a ring */
-	u32 nr_reclaimed = 0, turn = 0;
+	u32 nr_reclaimed = 0;
 
 	memset(stat, 0, sizeof(*stat));
 	list_init(&kept);
 	list_init(&freed);
 	for (u32 i = 0; i < FETCH_DISTANCE && ahead != folios; i++, ahead = ahead->prev)
-		slots[i] = fetch(m, list_entry(ahead, struct folio, lru));
-	for (; !list_empty(folios); turn++) {
+		fetch(m, list_entry(ahead, struct folio, lru));
+	while (!list_empty(folios)) {
 		struct folio *f = list_last_entry(folios, struct folio, lru);
 		enum fate fate = FATE_KEEP;
 
 		if (likely(ahead != folios)) {
-			slots[(turn + FETCH_DISTANCE) % ARRAY_SIZE(slots)] =
-				fetch(m, list_entry(ahead, struct folio, lru));
+			fetch(m, list_entry(ahead, struct folio, lru));
 			ahead = ahead->prev;
 		}
 		rcl_work(m, WORK_SCAN);
@@ -404,10 +398,7 @@ u32 rcl_shrink_folio_list(struct rcl *m, struct list_head *folios, struct node *
 		list_del(&f->lru);
 		if (likely(folio_trylock(f))) {
 			sc->nr_scanned++;
-			if (is_plain_cache(f))
-				fate = free_plain_cache(&s, f, slots[turn % ARRAY_SIZE(slots)]);
-			else
-				fate = decide(&s, f);
+			fate = is_plain_cache(f) ? free_plain_cache(&s, f) : decide(&s, f);
 		}
 		switch (fate) {
 		case FATE_FREED:
