@@ -71,11 +71,14 @@ static u32 engine_how(u32 how)
 }
 
 /* The engine's errors, as ours. */
-static int translate(int err)
+static int translate(const struct rcl_area *area, int err)
 {
 	switch (err) {
 	case -EFAULT:
 		return -ERANGE;
+	case -ENODATA:
+		/* Of a file: the end. */
+		return area->backing ? -ERANGE : err;
 	case -EINTR:
 		return -ENOMEM;
 	default:
@@ -102,7 +105,7 @@ static int pin_once(struct rcl_area *area, u64 page, u32 how, struct rcl_pin *pi
 	backing_read_lock(area);
 	err = -ERANGE;
 	if (page < area_pages(area))
-		err = translate(rcl_pin_page(m, area->mm, page, engine_how(how), &pte, &pfn));
+		err = translate(area, rcl_pin_page(m, area->mm, page, engine_how(how), &pte, &pfn));
 	backing_read_unlock(area);
 	if (over)
 		task_clear(m, PF_CHARGE_OVER);
