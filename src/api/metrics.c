@@ -177,7 +177,7 @@ int rcl_metrics_open(const char *address, struct rcl_metrics **out, char **messa
 {
 	struct rcl_metrics *s = calloc(1, sizeof(*s));
 	union address a = {0};
-	socklen_t len;
+	socklen_t len = 0;
 	int err;
 
 	*out = NULL;
