@@ -110,17 +110,31 @@ static int wait_for_read(struct rcl *m, struct mapping *mapping, struct folio *f
 	return dead ? -EINTR : AGAIN;
 }
 
+/* Is it certain without a look-up that the page is absent? slot: as for rcl_file_read_page(). */
+static inline bool is_absent(struct mapping *mapping, void **slot, u64 index)
+{
+	void *e;
+
+	if (!slot || !rcl_radix_slot_holds(mapping, slot, index))
+		return false;
+	e = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+	return !e || entry_is_shadow(e);
+}
+
 /* Fill the batch with at least one uptodate page, the one at index: 0 or -errno. */
-static int get_pages(struct rcl *m, struct file *file, u64 index, u64 last, struct folio_batch *b)
+static int get_pages(struct rcl *m, struct file *file, u64 index, u64 last, void **slot,
+		     struct folio_batch *b)
 {
 	struct mapping *mapping = file->mapping;
+	bool absent = is_absent(mapping, slot, index);
 	struct folio *f;
 	int err;
 
-	for (;;) {
+	for (;; absent = false) {
 		if (unlikely(fatal_signal_pending(rcl_current(m))))
 			return -EINTR;
-		get_read_batch(m, mapping, index, last, b);
+		if (!absent)
+			get_read_batch(m, mapping, index, last, b);
 		if (unlikely(!b->nr)) {
 			f = rcl_page_cache_sync_ra(m, file, index, last - index + 1);
 			if (likely(f)) {
@@ -177,7 +191,7 @@ static int read_pages(struct rcl *m, struct file *file, u64 index, u64 nr, u64 *
 		b.nr = 0;
 		if (index >= mapping_size(file->mapping))
 			return -ENODATA;
-		err = get_pages(m, file, index, index + nr - 1, &b);
+		err = get_pages(m, file, index, index + nr - 1, NULL, &b);
 		if (err)
 			return err;
 		size = mapping_size(file->mapping);
@@ -230,7 +244,7 @@ int rcl_file_read_page(struct rcl *m, struct file *file, u64 index, void **slot,
 	b.nr = 0;
 	if (unlikely(index >= mapping_size(mapping)))
 		return -ENODATA;
-	err = get_pages(m, file, index, index, &b);
+	err = get_pages(m, file, index, index, slot, &b);
 	if (unlikely(err))
 		return err;
 	if (likely(index < mapping_size(mapping)))

@@ -12,8 +12,9 @@
 #include "mm/lock.h"
 #include "mm/page.h"
 
-#define RADIX_SHIFT 6
-#define RADIX_SLOTS 64
+#define RADIX_SHIFT   6
+#define RADIX_SLOTS   64
+#define RADIX_NO_LEAF UINT32_MAX
 enum radix_tag {
 	TAG_DIRTY,
 	TAG_WRITEBACK,
@@ -34,8 +35,9 @@ struct radix_node {
 	u8 shift, offset; /* of this level; slot in the parent */
 	u8 count;	  /* M: slots in use */
 	u8 nr_values;	  /* M: of these, shadow entries */
+	u32 leaf;	  /* level 0: first index / RADIX_SLOTS (if it fits), else RADIX_NO_LEAF */
 	struct radix_node *parent;
-	struct mapping *mapping;
+	struct mapping *mapping;       /* NULL: not in a tree */
 	struct list_head private_list; /* on the shadow-node list, else empty */
 	void *slots[RADIX_SLOTS];      /* M: folio, shadow (odd) or child node */
 	u64 tags[NR_RADIX_TAGS];       /* M: bit per slot */
@@ -254,6 +256,16 @@ static inline void **rcl_radix_slot(struct mapping *mapping, u64 index)
 		if (unlikely(!radix_is_node(e)))
 			return NULL;
 	}
+}
+/* Is this, which rcl_radix_slot() once said, still the slot of index? */
+static inline bool rcl_radix_slot_holds(struct mapping *mapping, void **slot, u64 index)
+{
+	struct radix_node *node =
+		container_of(slot - index % RADIX_SLOTS, struct radix_node, slots[0]);
+
+	return __atomic_load_n(&node->mapping, __ATOMIC_RELAXED) == mapping &&
+	       __atomic_load_n(&node->leaf, __ATOMIC_RELAXED) == index / RADIX_SLOTS &&
+	       index / RADIX_SLOTS != RADIX_NO_LEAF;
 }
 /* Fetch what a store at index, whose slot this is, will read and write. */
 static inline void rcl_radix_fetch_slot(void **slot, u64 index)

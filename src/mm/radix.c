@@ -79,11 +79,12 @@ void rcl_radix_free_node(struct rcl *m, struct radix_node *node)
 	if (!node)
 		return;
 	RCL_ASSERT(list_empty(&node->private_list));
+	__atomic_store_n(&node->mapping, NULL, __ATOMIC_RELAXED);
 	rcl_kmem_cache_free(m, m->radix_node_cache, node);
 }
 
 static struct radix_node *new_node(struct rcl *m, struct mapping *mapping,
-				   struct radix_node *parent, u32 level, u32 offset,
+				   struct radix_node *parent, u32 level, u64 index,
 				   struct radix_node **spare)
 {
 	struct radix_node *node = *spare;
@@ -94,9 +95,12 @@ static struct radix_node *new_node(struct rcl *m, struct mapping *mapping,
 	if (!node)
 		return NULL;
 	node->shift = (u8)(level * RADIX_SHIFT);
-	node->offset = (u8)offset;
+	node->offset = parent ? (u8)slot_of(index, level + 1) : 0;
 	node->parent = parent;
-	node->mapping = mapping;
+	__atomic_store_n(&node->leaf,
+			 level ? RADIX_NO_LEAF : (u32)min(index / RADIX_SLOTS, (u64)RADIX_NO_LEAF),
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&node->mapping, mapping, __ATOMIC_RELAXED);
 	if (parent) {
 		parent->count++;
 		rcl_workingset_update_node(m, mapping, parent);
@@ -200,10 +204,9 @@ int rcl_radix_reserve(struct rcl *m, struct mapping *mapping, u64 index, struct 
 		level++;
 	for (;; level--) {
 		if (!*slot) {
-			u32 offset = parent ? slot_of(index, level + 1) : 0;
 			struct radix_node *node;
 
-			node = new_node(m, mapping, parent, level, offset, spare);
+			node = new_node(m, mapping, parent, level, index, spare);
 			if (!node)
 				return -ENOMEM;
 			if (parent)
@@ -481,7 +484,8 @@ static u32 check_node(struct check *ck, void *e, struct radix_node *parent, u64 
 	struct radix_node *node = radix_to_node(e);
 	u32 level = radix_level(e), count = 0, values = 0, tags = 0;
 
-	if (node->parent != parent || node->mapping != ck->mapping || node_level(node) != level)
+	if (node->parent != parent || node->mapping != ck->mapping || node_level(node) != level ||
+	    node->leaf != (level ? RADIX_NO_LEAF : min(first / RADIX_SLOTS, (u64)RADIX_NO_LEAF)))
 		ck->broken = "a node does not belong where it is";
 	for (u32 i = 0; i < RADIX_SLOTS && !ck->broken; i++) {
 		u64 index = first + ((u64)i << level * RADIX_SHIFT);
