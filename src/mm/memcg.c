@@ -106,6 +106,7 @@ int rcl_memcg_create(struct rcl *m, struct memcg *parent, const char *name, stru
 	memcg = calloc(1, sizeof(*memcg));
 	if (!memcg)
 		return -ENOMEM;
+	memcg->parent = parent;
 	memcg->lruvecs = calloc(m->nr_nodes, sizeof(*memcg->lruvecs));
 	for (u32 n = 0; memcg->lruvecs && n < m->nr_nodes; n++) {
 		memcg->lruvecs[n] = calloc(1, sizeof(struct lruvec));
@@ -118,7 +119,6 @@ int rcl_memcg_create(struct rcl *m, struct memcg *parent, const char *name, stru
 		return -ENOMEM;
 	}
 	memcg->m = m;
-	memcg->parent = parent;
 	memcg->max = MEMCG_MAX;
 	memcg->online = true;
 	snprintf(memcg->name, sizeof(memcg->name), "%s", name);
@@ -417,6 +417,34 @@ static bool memcg_oom(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
 	return rcl_out_of_memory(m, &oc);
 }
 
+#define WRITEBACK_POLL_NS (RCL_NSEC_PER_SEC / 4000)
+#define WRITEBACK_WAIT_NS (2 * RCL_NSEC_PER_SEC)
+
+/*
+ * Reclaim found nothing to free. In a small group everything may be on its way to the disk, and a
+ * real processor is through with all retries before the first write has ended. True: some of that
+ * is still being written, and a moment has been waited. *since: when this began; 0: now.
+ */
+static bool wait_for_writeback(struct rcl *m, struct memcg *over, u64 *since)
+{
+	u32 nobody_wakes = 0;
+	s64 writing = 0;
+
+	if (likely(!m->threaded))
+		return false;
+	for_each_memcg (pos, over)
+		for (u32 n = 0; n < m->nr_nodes; n++)
+			writing += shared_read(&pos->lruvecs[n]->stat[NR_WRITEBACK]);
+	if (writing <= 0)
+		return false;
+	if (!*since)
+		*since = rcl_now(m);
+	if (rcl_now(m) - *since > WRITEBACK_WAIT_NS)
+		return false;
+	rcl_wait_on(m, &nobody_wakes, 0, WRITEBACK_POLL_NS, true);
+	return true;
+}
+
 /* `over` has no room for nr pages: make some, or do without. */
 static __attribute__((noinline)) int charge_over_limit(struct rcl *m, struct memcg *memcg,
 						       gfp_t gfp, u32 nr, struct memcg *over)
@@ -424,10 +452,11 @@ static __attribute__((noinline)) int charge_over_limit(struct rcl *m, struct mem
 	int retries = MAX_RECLAIM_RETRIES;
 	bool drained = false, passed_oom = false, told = false;
 	struct task *t = rcl_current(m);
+	u64 since = 0;
 
 	for (;;) {
+		bool stall, writing;
 		u64 freed;
-		bool stall;
 
 		/* A reclaimer must not wait for reclaim: it frees more than it takes. */
 		if (unlikely(t->flags & PF_MEMALLOC))
@@ -439,10 +468,14 @@ static __attribute__((noinline)) int charge_over_limit(struct rcl *m, struct mem
 		told = true;
 		stall = rcl_psi_memstall_enter(m);
 		freed = rcl_try_to_free_mem_cgroup_pages(m, over, nr, gfp, MEMCG_RECLAIM_MAY_SWAP);
+		writing = margin(over) < nr && !freed && drained &&
+			  wait_for_writeback(m, over, &since);
 		rcl_psi_memstall_leave(m, stall);
 
-		if (margin(over) >= nr)
+		if (margin(over) >= nr || writing)
 			goto again;
+		if (freed)
+			since = 0;
 		if (!drained) {
 			drain_all_stocks(m, over);
 			drained = true;
@@ -675,6 +708,7 @@ int rcl_memcg_set_max(struct rcl *m, struct memcg *memcg, u64 bytes)
 	u64 pages = bytes == MEMCG_MAX ? MEMCG_MAX : bytes >> PAGE_SHIFT;
 	int retries = MAX_RECLAIM_RETRIES;
 	bool drained = false;
+	u64 since = 0;
 
 	if (is_root(memcg))
 		return -EINVAL;
@@ -693,8 +727,10 @@ int rcl_memcg_set_max(struct rcl *m, struct memcg *memcg, u64 bytes)
 			continue;
 		}
 		if (retries > 0) {
-			if (!rcl_try_to_free_mem_cgroup_pages(m, memcg, usage - pages, GFP_KERNEL,
-							      MEMCG_RECLAIM_MAY_SWAP))
+			if (rcl_try_to_free_mem_cgroup_pages(m, memcg, usage - pages, GFP_KERNEL,
+							     MEMCG_RECLAIM_MAY_SWAP))
+				since = 0;
+			else if (!wait_for_writeback(m, memcg, &since))
 				retries--;
 			continue;
 		}
