@@ -374,8 +374,13 @@ void rcl_host_rings_start(struct host_io *io, struct host_thread *th, struct hos
 		nr++;
 	__atomic_add_fetch(&g->in_flight, nr, __ATOMIC_SEQ_CST);
 	pthread_mutex_lock(&g->sq_lock);
-	for (; list; list = list->next)
-		put_in(g, list);
+	while (list) {
+		struct host_request *r = list;
+
+		/* Once put in it is no longer ours. */
+		list = r->next;
+		put_in(g, r);
+	}
 	publish(g);
 	pthread_mutex_unlock(&g->sq_lock);
 	if (defer)
