@@ -160,6 +160,8 @@ void rcl_machine_close_device(struct rcl_machine *machine, int dev);
 struct patience {
 	u64 ns;	  /* the next sleep */
 	u32 seen; /* machine->freed before the last attempt */
+	u32 writes_waited;
+	bool was_writing; /* before the last attempt */
 };
 void rcl_patience_begin(struct rcl_machine *machine, struct patience *p);
 /*

@@ -6,15 +6,23 @@
  * first, doubling up to 50 ms. Calls that free memory for good (an area closed, frames given back)
  * change the machine's word besides, and end the sleep. Sleeps vary by up to a half, so that two
  * who got in each other's way do not meet again. The time counts as a stall for memory.
+ *
+ * Pages that are being written are not full of what cannot go: they have not gone yet. The engine
+ * gives up on them as the kernel does, after a number of rounds without progress, which a small
+ * machine goes through before its device is done with one write. So even who does not ask to wait
+ * waits for these, for some seconds at the most, since pages may be dirtied as fast as written.
  */
 #include "api/internal.h"
 
 #define FIRST_SLEEP_NS	 (1 * RCL_NSEC_PER_MSEC)
 #define LONGEST_SLEEP_NS ((u64)(50 * RCL_NSEC_PER_MSEC))
+#define WRITES_WAITED	 64u
 
 void rcl_patience_begin(struct rcl_machine *machine, struct patience *p)
 {
 	p->ns = FIRST_SLEEP_NS;
+	p->writes_waited = 0;
+	p->was_writing = true; /* perhaps: one more attempt costs little */
 	p->seen = __atomic_load_n(&machine->freed, __ATOMIC_ACQUIRE);
 }
 
@@ -34,6 +42,25 @@ static bool is_group_full(struct rcl_group *group)
 			return true;
 	}
 	return false;
+}
+
+static bool is_writing(struct rcl *m)
+{
+	s64 nr = 0;
+
+	for (u32 i = 0; i < m->nr_nodes; i++)
+		nr += node_page_state(&m->nodes[i], NR_WRITEBACK);
+	return nr > 0;
+}
+
+/* Has something been written since the last attempt, or is about to be? */
+static bool may_wait_for_writes(struct rcl *m, u32 how, struct patience *p)
+{
+	bool was_writing = p->was_writing;
+
+	p->was_writing = is_writing(m);
+	return (was_writing || p->was_writing) && !(how & RCL_TRY) &&
+	       p->writes_waited++ < WRITES_WAITED;
 }
 
 static void sleep_stalled(struct rcl_machine *machine, struct rcl_group *group, struct patience *p)
@@ -56,7 +83,7 @@ static void sleep_stalled(struct rcl_machine *machine, struct rcl_group *group, 
 bool rcl_patience_wait(struct rcl_machine *machine, struct rcl_group *group, u32 how,
 		       struct patience *p)
 {
-	if (!(how & (RCL_WAIT | RCL_NOFAIL))) {
+	if (!(how & (RCL_WAIT | RCL_NOFAIL)) && !may_wait_for_writes(machine->m, how, p)) {
 		if (!is_group_full(group))
 			__atomic_add_fetch(&machine->refused, 1, __ATOMIC_RELAXED);
 		return false;
