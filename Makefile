@@ -13,7 +13,7 @@ CONFIGURE = $(MAKE) --no-print-directory build/$(1)/build.ninja
 BUILD     = cmake --build --preset $(1) -j $(JOBS)
 
 .DEFAULT_GOAL = build
-.PHONY: build setup demo test fidelity truth bench asan tsan fuzz format check-format install clean help
+.PHONY: build setup demo demo-sqlite test fidelity truth bench asan tsan fuzz format check-format install clean help
 
 build: setup build/release/build.ninja ## build the release
 	@$(call BUILD,release) --target all
@@ -27,6 +27,10 @@ build/%/build.ninja: | setup
 demo: setup build/release/build.ninja ## record a real program, find out how much memory it needs
 	@$(call BUILD,release) --target reclaim-cli reclaim-record
 	@scripts/demo $(RECLAIM) build/demo
+
+demo-sqlite: setup build/release/build.ninja ## run SQLite in a memory budget smaller than its databases
+	@$(call BUILD,release) --target example-sqlite
+	@build/release/examples/sqlite
 
 test: build ## build, then run every test, then again with AddressSanitizer and UBSan
 	@ctest --preset release -j $(JOBS)

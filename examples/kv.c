@@ -2,7 +2,7 @@
 /*
  * A key-value store whose buffer pool is a file area, under readers and writers.
  *
- *	kv FILE [--keys 2M] [--budget 32M] [--readers 2] [--writers 2] [--ops 1M]
+ *	kv FILE [--keys 1M] [--budget 32M] [--readers 2] [--writers 2] [--ops 256K]
  *
  * The file is a hash table of pages: 63 slots of 64 bytes and a header. Keys that follow each other
  * share a page, which is where the hash of their group says, or, if that is full, one behind it
@@ -373,8 +373,8 @@ int main(int argc, char **argv)
 	uint64_t budget = 32 << 20;
 	const char *path = NULL;
 
-	store.keys = 2 << 20;
-	store.ops = 1 << 20;
+	store.keys = 1 << 20;
+	store.ops = 1 << 18;
 	store.readers = store.writers = 2;
 	for (int i = 1; i < argc; i++) {
 		uint64_t n = argv[i][0] == '-' && i + 1 < argc ? parse_size(argv[i + 1]) : 0;

@@ -13,7 +13,7 @@ fail() {
 
 for threads in "0 1" "1 1" "4 4"; do
 	read -r readers writers <<<"$threads"
-	"$kv" "$work/file" --keys 60K --budget 2M --ops 20K --readers "$readers" --writers "$writers" \
+	"$kv" "$work/file" --keys 32K --budget 1M --ops 4K --readers "$readers" --writers "$writers" \
 		>"$work/text" || fail "$threads: $(cat "$work/text")"
 	grep -q 'every key once, in its last version' "$work/text" || fail "$threads: not verified"
 done
