@@ -47,6 +47,7 @@ void rcl_lruvec_init(struct lruvec *lv, struct node *node, struct memcg *memcg)
 	spin_init(&lv->shadow_lock, node->m->threaded);
 	lv->node = node;
 	lv->memcg = memcg;
+	lv->parent = memcg->parent ? memcg->parent->lruvecs[node->id] : NULL;
 }
 
 /* ---- sizes and counters ------------------------------------------------------------------- */
@@ -188,23 +189,26 @@ static void put_batch(struct rcl *m, struct folio_batch *b)
 static void add_batch(struct rcl *m, struct folio_batch *b)
 {
 	struct lru_sizes sizes = {0};
+	struct folio *last = NULL;
+	struct lruvec *lv = NULL;
+	u32 nr = b->nr;
 
-	for (u32 i = 0; i < b->nr; i++) {
+	for (u32 i = 0; i < nr; i++) {
 		struct folio *f = b->folios[i];
-		struct lruvec *lv = rcl_folio_lruvec(m, f);
-		u32 zone = folio_zone_idx(f);
 		int lru;
 
-		if (unlikely(lv != sizes.lv || zone != sizes.zone)) {
+		if (unlikely(!last || f->memcg != last->memcg || f->zone_node != last->zone_node)) {
 			lru_sizes_flush(&sizes);
+			sizes.lv = rcl_folio_lruvec(m, f);
+			sizes.zone = folio_zone_idx(f);
 			if (lv != sizes.lv) {
-				if (sizes.lv)
-					spin_unlock(&sizes.lv->lru_lock);
-				spin_lock(&lv->lru_lock);
+				if (lv)
+					spin_unlock(&lv->lru_lock);
+				spin_lock(&sizes.lv->lru_lock);
+				lv = sizes.lv;
 			}
-			sizes.lv = lv;
-			sizes.zone = zone;
 		}
+		last = f;
 		if (unlikely(folio_test(f, PG_unevictable) || !rcl_folio_evictable(f)))
 			sort_out(m, f);
 		lru = folio_lru_list(f);
@@ -215,8 +219,8 @@ static void add_batch(struct rcl *m, struct folio_batch *b)
 		folio_set(f, PG_lru);
 	}
 	lru_sizes_flush(&sizes);
-	if (sizes.lv)
-		spin_unlock(&sizes.lv->lru_lock);
+	if (lv)
+		spin_unlock(&lv->lru_lock);
 	put_batch(m, b);
 }
 

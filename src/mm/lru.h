@@ -27,13 +27,14 @@ enum lru_list {
 struct lruvec {
 	struct list_head lists[NR_LRU_LISTS]; /* L: head = young, tail = old */
 	struct spinlock lru_lock;
-	u32 flags;	     /* A: enum lruvec_flag */
-	u64 anon_cost;	     /* L: decaying count of pages whose reclaim cost I/O */
-	u64 file_cost;	     /* L */
-	s64 nonresident_age; /* A: clock of evictions and activations */
-	s64 refaults[2];     /* WORKINGSET_ACTIVATE_{ANON,FILE} at the end of the last reclaim */
-	struct node *node;   /* c */
-	struct memcg *memcg; /* c */
+	u32 flags;	       /* A: enum lruvec_flag */
+	u64 anon_cost;	       /* L: decaying count of pages whose reclaim cost I/O */
+	u64 file_cost;	       /* L */
+	s64 nonresident_age;   /* A: clock of evictions and activations */
+	s64 refaults[2];       /* WORKINGSET_ACTIVATE_{ANON,FILE} at the end of the last reclaim */
+	struct node *node;     /* c */
+	struct memcg *memcg;   /* c */
+	struct lruvec *parent; /* c: of memcg's parent on this node; NULL for the root group's */
 	s64 stat[NR_NODE_STAT_ITEMS]; /* A: this group's own share of the node's counters */
 	s64 zone_size[MAX_NR_ZONES][NR_LRU_LISTS]; /* L: pages per zone and list */
 	struct spinlock shadow_lock;

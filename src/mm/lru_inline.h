@@ -37,10 +37,8 @@ static inline struct lruvec *rcl_folio_lruvec(struct rcl *m, const struct folio 
 
 static inline struct lruvec *rcl_parent_lruvec(struct rcl *m, struct lruvec *lv)
 {
-	struct memcg *parent = lv->memcg->parent;
-
 	(void)m;
-	return parent ? parent->lruvecs[lv->node->id] : NULL;
+	return lv->parent;
 }
 
 /* ---- counters ------------------------------------------------------------------------------ */

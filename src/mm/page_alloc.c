@@ -482,13 +482,13 @@ static always_inline void check_free(struct zone *z, struct folio *f, u32 order)
 	}
 }
 
-static always_inline void free_to_pcp(struct rcl *m, struct zone *z, struct cpu *cpu,
-				      struct per_cpu_pages *pcp, struct folio *f, u32 order)
+/* Counting it is the caller's. */
+static always_inline void free_to_pcp(struct rcl *m, struct zone *z, struct per_cpu_pages *pcp,
+				      struct folio *f, u32 order)
 {
 	u32 type = pageblock_type(m, folio_pfn(m, f)), high = pcp->high, pindex;
 	bool free_high = order && order <= PAGE_ALLOC_COSTLY_ORDER && pcp->free_factor;
 
-	cpu->events[PGFREE] += 1 << order;
 	set_flags(f, z->frame_flags | BIT(PG_pcp));
 	f->migratetype = (u8)type;
 	/* Blocks of other types wait among the movable ones, to keep their type in the buddy. */
@@ -526,7 +526,8 @@ static always_inline void free_block(struct rcl *m, struct folio *f, u32 order, 
 
 	check_free(z, f, order);
 	ref = get_cpu(m, simulated);
-	free_to_pcp(m, z, ref.cpu, z->pcp + ref.id, f, order);
+	ref.cpu->events[PGFREE] += 1 << order;
+	free_to_pcp(m, z, z->pcp + ref.id, f, order);
 	put_cpu(ref);
 }
 
@@ -548,9 +549,23 @@ void rcl_free_pages(struct rcl *m, struct folio *f, u32 order)
 
 void rcl_free_folio_list(struct rcl *m, struct list_head *list)
 {
+	struct cpu_ref ref = get_cpu(m, rcl_is_simulated(m->plat));
+	struct per_cpu_pages *pcp = NULL;
+	struct zone *z = NULL;
 	struct folio *f, *next;
+	u32 nr = 0;
 
-	list_for_each_safe (f, next, list, lru)
-		rcl_free_pages(m, f, 0);
+	/* As a rule all are of one zone. */
+	list_for_each_safe (f, next, list, lru) {
+		if (unlikely(!z || f->zone_node != z->zone_node)) {
+			z = folio_zone(m, f);
+			pcp = z->pcp + ref.id;
+		}
+		check_free(z, f, 0);
+		free_to_pcp(m, z, pcp, f, 0);
+		nr++;
+	}
+	ref.cpu->events[PGFREE] += nr;
+	put_cpu(ref);
 	list_init(list);
 }
