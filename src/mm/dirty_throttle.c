@@ -158,7 +158,7 @@ static void domain_writeout_add(struct rcl *m, struct wb_domain *dom, struct fpr
 {
 	domain_age(m, dom);
 	rcl_fprop_add(&dom->completions, local, nr, m->threaded);
-	if (unlikely(dom->period_end_ns == RCL_FOREVER))
+	if (unlikely(__atomic_load_n(&dom->period_end_ns, __ATOMIC_RELAXED) == RCL_FOREVER))
 		__atomic_store_n(&dom->period_end_ns, rcl_now(m) + period_ns(), __ATOMIC_RELAXED);
 }
 
@@ -260,7 +260,7 @@ void rcl_writeback_set_ratelimit(struct rcl *m)
 
 	rcl_global_dirty_limits(m, &background, &dirty);
 	m->wb->global.dirty_limit = dirty;
-	m->wb->ratelimit_pages = max(dirty / (m->nr_cpus * 32), (u64)16);
+	hint_set(&m->wb->ratelimit_pages, max(dirty / (m->nr_cpus * 32), (u64)16));
 }
 
 void rcl_writeback_tunables_changed(struct rcl *m)
@@ -284,8 +284,8 @@ static u64 memcg_headroom(struct memcg *memcg)
 	u64 room = INT64_MAX / PAGE_SIZE;
 
 	for (; memcg->parent; memcg = memcg->parent)
-		room = min(room,
-			   sub_floor(memcg->max, (u64)max(shared_read(&memcg->usage), (s64)0)));
+		room = min(room, sub_floor(hint_read(&memcg->max),
+					   (u64)max(shared_read(&memcg->usage), (s64)0)));
 	return room;
 }
 
@@ -338,7 +338,7 @@ static u64 wb_freerun_ceiling(const struct dirty_throttle_control *dtc)
 /* The limit never lies below what is dirty: it follows a falling threshold slowly. */
 static u64 hard_limit(const struct dirty_throttle_control *dtc)
 {
-	return max(dtc->thresh, dtc->dom->dirty_limit);
+	return max(dtc->thresh, __atomic_load_n(&dtc->dom->dirty_limit, __ATOMIC_RELAXED));
 }
 
 /* The wb's share of a threshold, by its share of the domain's recent completions. */
@@ -464,15 +464,17 @@ static void update_write_bandwidth(struct rcl *m, struct wb *wb, u64 elapsed, u6
 static void update_dirty_limit(struct rcl *m, struct dirty_throttle_control *dtc, u64 now)
 {
 	struct wb_domain *dom = dtc->dom;
-	u64 target;
+	u64 target, limit;
 
 	spin_lock(&dom->lock);
 	if (now >= dom->dirty_limit_tstamp + wb_bandwidth_interval(m)) {
 		target = max(dtc->thresh, dtc->dirty);
-		if (dom->dirty_limit < dtc->thresh)
-			dom->dirty_limit = dtc->thresh;
-		else if (dom->dirty_limit > target)
-			dom->dirty_limit -= (dom->dirty_limit - target) >> 5;
+		limit = dom->dirty_limit;
+		if (limit < dtc->thresh)
+			limit = dtc->thresh;
+		else if (limit > target)
+			limit -= (limit - target) >> 5;
+		__atomic_store_n(&dom->dirty_limit, limit, __ATOMIC_RELAXED);
 		dom->dirty_limit_tstamp = now;
 	}
 	spin_unlock(&dom->lock);
@@ -749,28 +751,37 @@ static void balance_dirty_pages(struct rcl *m, struct wb *wb, u64 pages_dirtied)
 	}
 }
 
+/* Up to `most` of what tasks that ended have left. Others may take and leave at the same time. */
+static u32 take_leaks(struct wb_cpu *cpu, u32 most)
+{
+	u32 leaks = __atomic_load_n(&cpu->leaks, __ATOMIC_RELAXED);
+
+	while (!__atomic_compare_exchange_n(&cpu->leaks, &leaks, leaks - min(leaks, most), true,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	return min(leaks, most);
+}
+
 /* Something is due: this task's check, its CPU's, or closer watch since a limit is exceeded. */
 static __attribute__((noinline)) void balance_slow(struct rcl *m, struct bdi *bdi, struct task *t,
 						   struct wb_cpu *cpu)
 {
 	/* Judged as the writer's own group, whosever file it is. */
 	struct wb *wb = rcl_wb_of(m, bdi, t->memcg);
-	u32 ratelimit = t->nr_dirtied_pause, leaked;
+	u32 ratelimit = t->nr_dirtied_pause;
 
 	if (__atomic_load_n(&wb->dirty_exceeded, __ATOMIC_RELAXED))
 		ratelimit = min(ratelimit, 32u >> (PAGE_SHIFT - 10));
 	/* Many tasks that each stay below their own number still add up on a CPU. */
 	if (t->nr_dirtied >= ratelimit) {
-		cpu->dirtied = 0;
-	} else if (cpu->dirtied >= m->wb->ratelimit_pages) {
-		cpu->dirtied = 0;
+		__atomic_store_n(&cpu->dirtied, 0, __ATOMIC_RELAXED);
+	} else if (__atomic_load_n(&cpu->dirtied, __ATOMIC_RELAXED) >=
+		   hint_read(&m->wb->ratelimit_pages)) {
+		__atomic_store_n(&cpu->dirtied, 0, __ATOMIC_RELAXED);
 		ratelimit = 0;
 	}
-	if (cpu->leaks && t->nr_dirtied < ratelimit) {
-		leaked = min(cpu->leaks, ratelimit - t->nr_dirtied);
-		cpu->leaks -= leaked;
-		t->nr_dirtied += leaked;
-	}
+	if (__atomic_load_n(&cpu->leaks, __ATOMIC_RELAXED) && t->nr_dirtied < ratelimit)
+		t->nr_dirtied += take_leaks(cpu, ratelimit - t->nr_dirtied);
 	if (t->nr_dirtied >= ratelimit)
 		balance_dirty_pages(m, wb, t->nr_dirtied);
 }
@@ -782,8 +793,11 @@ void rcl_balance_dirty_pages(struct rcl *m, struct mapping *mapping)
 	struct wb_cpu *cpu = &ws->cpus[rcl_this_cpu(m)->id];
 	struct task *t = rcl_current(m);
 
-	if (likely(t->nr_dirtied < t->nr_dirtied_pause && cpu->dirtied < ws->ratelimit_pages &&
-		   !cpu->leaks && !__atomic_load_n(&ws->nr_exceeded, __ATOMIC_RELAXED)))
+	if (likely(t->nr_dirtied < t->nr_dirtied_pause &&
+		   __atomic_load_n(&cpu->dirtied, __ATOMIC_RELAXED) <
+			   hint_read(&ws->ratelimit_pages) &&
+		   !__atomic_load_n(&cpu->leaks, __ATOMIC_RELAXED) &&
+		   !__atomic_load_n(&ws->nr_exceeded, __ATOMIC_RELAXED)))
 		return;
 	if (likely(bdi))
 		balance_slow(m, bdi, t, cpu);
@@ -792,6 +806,7 @@ void rcl_balance_dirty_pages(struct rcl *m, struct mapping *mapping)
 void rcl_writeback_task_exit(struct rcl *m, struct task *t)
 {
 	if (m->wb && t->nr_dirtied)
-		m->wb->cpus[rcl_this_cpu(m)->id].leaks += t->nr_dirtied;
+		__atomic_fetch_add(&m->wb->cpus[rcl_this_cpu(m)->id].leaks, t->nr_dirtied,
+				   __ATOMIC_RELAXED);
 	t->nr_dirtied = 0;
 }
