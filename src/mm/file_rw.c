@@ -136,7 +136,7 @@ static int get_pages(struct rcl *m, struct file *file, u64 index, u64 last, void
 		if (!absent)
 			get_read_batch(m, mapping, index, last, b);
 		if (unlikely(!b->nr)) {
-			f = rcl_page_cache_sync_ra(m, file, index, last - index + 1);
+			f = rcl_page_cache_sync_ra(m, file, index, last - index + 1, slot);
 			if (likely(f)) {
 				err = wait_for_read(m, mapping, f, b);
 				if (err == AGAIN)

@@ -109,9 +109,9 @@ struct folio *rcl_filemap_get_folio(struct rcl *m, struct mapping *mapping, u64 
 	}
 }
 
-/* Put f into the tree; *shadow gets what it replaced. */
+/* Put f into the tree, perhaps at slot `hint`; *shadow gets what it replaced. */
 static int insert(struct rcl *m, struct mapping *mapping, struct folio *f, u64 index, gfp_t gfp,
-		  void **shadow)
+		  void **hint, void **shadow)
 {
 	struct radix_node *spare = NULL;
 	int err;
@@ -120,7 +120,9 @@ static int insert(struct rcl *m, struct mapping *mapping, struct folio *f, u64 i
 		void **slot, *old;
 
 		spin_lock(&mapping->lock);
-		slot = rcl_radix_slot(mapping, index);
+		slot = hint && likely(rcl_radix_slot_holds(mapping, hint, index))
+			       ? hint
+			       : rcl_radix_slot(mapping, index);
 		old = slot ? *slot : rcl_radix_load(mapping, index);
 		if (old && !entry_is_shadow(old))
 			err = -EEXIST;
@@ -143,8 +145,9 @@ static int insert(struct rcl *m, struct mapping *mapping, struct folio *f, u64 i
 		if (!spare)
 			break;
 	}
-	rcl_radix_free_node(m, spare);
-	if (err) {
+	if (unlikely(spare))
+		rcl_radix_free_node(m, spare);
+	if (unlikely(err)) {
 		spin_lock(&mapping->lock);
 		rcl_radix_unreserve(m, mapping, index);
 		spin_unlock(&mapping->lock);
@@ -154,6 +157,12 @@ static int insert(struct rcl *m, struct mapping *mapping, struct folio *f, u64 i
 
 int rcl_filemap_add_folio(struct rcl *m, struct mapping *mapping, struct folio *f, u64 index,
 			  gfp_t gfp)
+{
+	return rcl_filemap_add_folio_at(m, mapping, f, index, gfp, NULL);
+}
+
+int rcl_filemap_add_folio_at(struct rcl *m, struct mapping *mapping, struct folio *f, u64 index,
+			     gfp_t gfp, void **slot)
 {
 	void *shadow = NULL;
 	int err;
@@ -168,7 +177,7 @@ int rcl_filemap_add_folio(struct rcl *m, struct mapping *mapping, struct folio *
 	folio_get(f);
 	f->index = index;
 	f->mapping = mapping;
-	err = insert(m, mapping, f, index, gfp, &shadow);
+	err = insert(m, mapping, f, index, gfp, slot, &shadow);
 	if (err) {
 		rcl_memcg_uncharge(m, f);
 		f->mapping = NULL;
@@ -277,7 +286,7 @@ static void sync_mmap_readahead(struct rcl *m, struct fault *fa)
 		return;
 	if (fa->vma->flags & VM_SEQ_READ) {
 		drop_mmap_lock(m, fa);
-		f = rcl_page_cache_sync_ra(m, file, fa->index, file->ra_pages);
+		f = rcl_page_cache_sync_ra(m, file, fa->index, file->ra_pages, NULL);
 		if (f)
 			folio_put(m, f);
 		return;

@@ -130,6 +130,9 @@ struct folio *rcl_filemap_get_folio(struct rcl *m, struct mapping *mapping, u64 
  */
 int rcl_filemap_add_folio(struct rcl *m, struct mapping *mapping, struct folio *f, u64 index,
 			  gfp_t gfp);
+/* The same, when rcl_radix_slot() has said where its entry is likely to be (or slot is NULL). */
+int rcl_filemap_add_folio_at(struct rcl *m, struct mapping *mapping, struct folio *f, u64 index,
+			     gfp_t gfp, void **slot);
 /*
  * Remove a folio from the tree, leaving `shadow` (or NULL) in its slot, and undo its counters. The
  * folio is locked and mapping->lock held; the tree's reference becomes the caller's.
@@ -190,11 +193,13 @@ u64 rcl_invalidate_range_count(struct rcl *m, struct mapping *mapping, u64 first
 
 /*
  * Readahead (readahead.c). sync: the page at index is needed and absent; if one page was asked for
- * and is read alone, it is returned with a reference, its read submitted or over. async: f, at
+ * and is read alone, it is returned with a reference, its read submitted or over; slot: where its
+ * entry is likely to be, or NULL. async: f, at
  * index, is there and carries the marker. window: read what file->ra_* describes. force: read
  * exactly these pages, no window.
  */
-struct folio *rcl_page_cache_sync_ra(struct rcl *m, struct file *file, u64 index, u64 req_count);
+struct folio *rcl_page_cache_sync_ra(struct rcl *m, struct file *file, u64 index, u64 req_count,
+				     void **slot);
 void rcl_page_cache_async_ra(struct rcl *m, struct file *file, struct folio *f, u64 index,
 			     u64 req_count);
 void rcl_page_cache_ra_window(struct rcl *m, struct file *file);

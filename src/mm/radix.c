@@ -262,27 +262,20 @@ static void clear_tag_up(struct mapping *mapping, struct radix_node *node, u32 s
 static void *store_at(struct rcl *m, struct mapping *mapping, struct radix_node *node, u32 slot,
 		      void *entry)
 {
-	bool untag = !entry || entry_is_shadow(entry);
 	void *old = node->slots[slot];
-	int count, values;
 
 	RCL_DEBUG_ASSERT(spin_is_held(&mapping->lock));
 	RCL_DEBUG_ASSERT(!radix_is_node(entry));
-	if (old == entry)
-		return old;
-	for (u32 t = 0; untag && mapping->root_tags && t < NR_RADIX_TAGS; t++)
-		clear_tag_up(mapping, node, slot, t);
+	if (unlikely(mapping->root_tags) && (!entry || entry_is_shadow(entry)))
+		for (u32 t = 0; t < NR_RADIX_TAGS; t++)
+			clear_tag_up(mapping, node, slot, t);
 	publish(&node->slots[slot], entry);
-	count = !!entry - !!old;
-	values = entry_is_shadow(entry) - entry_is_shadow(old);
-	if (count || values) {
-		node->count = (u8)(node->count + count);
-		node->nr_values = (u8)(node->nr_values + values);
-		RCL_ASSERT(node->count <= RADIX_SLOTS && node->nr_values <= node->count);
-		rcl_workingset_update_node(m, mapping, node);
-		if (count < 0)
-			prune(m, mapping, node);
-	}
+	node->count = (u8)(node->count + !!entry - !!old);
+	node->nr_values = (u8)(node->nr_values + entry_is_shadow(entry) - entry_is_shadow(old));
+	RCL_ASSERT(node->count <= RADIX_SLOTS && node->nr_values <= node->count);
+	rcl_workingset_update_node(m, mapping, node);
+	if (!entry && old)
+		prune(m, mapping, node);
 	return old;
 }
 

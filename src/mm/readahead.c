@@ -143,7 +143,7 @@ static void read_window(struct rcl *m, struct mapping *mapping, u64 index, u64 n
  * read_window() of one absent page that the caller will wait for: a random read. Returned with a
  * reference, its read submitted or over; NULL when there was no memory, or it is there by now.
  */
-static struct folio *read_one(struct rcl *m, struct mapping *mapping, u64 index)
+static struct folio *read_one(struct rcl *m, struct mapping *mapping, u64 index, void **slot)
 {
 	struct task *t = rcl_current(m);
 	bool nofs = t->flags & PF_MEMALLOC_NOFS;
@@ -154,7 +154,7 @@ static struct folio *read_one(struct rcl *m, struct mapping *mapping, u64 index)
 	set_task_flag(m, t, PF_MEMALLOC_NOFS, true);
 	f = rcl_alloc_pages(m, READAHEAD_GFP, 0);
 	if (likely(f)) {
-		if (likely(!rcl_filemap_add_folio(m, mapping, f, index, READAHEAD_GFP))) {
+		if (likely(!rcl_filemap_add_folio_at(m, mapping, f, index, READAHEAD_GFP, slot))) {
 			rcl_file_read_alone(m, f, false);
 		} else {
 			folio_put(m, f);
@@ -285,7 +285,7 @@ static bool choose_window(struct file *file, u64 index, bool marker, u64 request
 }
 
 static struct folio *ondemand_readahead(struct rcl *m, struct file *file, u64 index, bool marker,
-					u64 request)
+					u64 request, void **slot)
 {
 	u32 most = file->ra_pages;
 
@@ -296,7 +296,7 @@ static struct folio *ondemand_readahead(struct rcl *m, struct file *file, u64 in
 		if (marker)
 			return NULL;
 		if (request == 1)
-			return read_one(m, file->mapping, index);
+			return read_one(m, file->mapping, index, slot);
 		read_window(m, file->mapping, index, request, 0);
 		return NULL;
 	}
@@ -315,12 +315,13 @@ static struct folio *ondemand_readahead(struct rcl *m, struct file *file, u64 in
 	return NULL;
 }
 
-struct folio *rcl_page_cache_sync_ra(struct rcl *m, struct file *file, u64 index, u64 req_count)
+struct folio *rcl_page_cache_sync_ra(struct rcl *m, struct file *file, u64 index, u64 req_count,
+				     void **slot)
 {
 	if (file->ra_pages && !file->random)
-		return ondemand_readahead(m, file, index, false, req_count);
+		return ondemand_readahead(m, file, index, false, req_count, slot);
 	if (req_count == 1)
-		return read_one(m, file->mapping, index);
+		return read_one(m, file->mapping, index, slot);
 	/* Readahead off still means reading: the page that is needed. */
 	rcl_page_cache_force_ra(m, file, index, file->ra_pages ? req_count : 1);
 	return NULL;
@@ -333,5 +334,5 @@ void rcl_page_cache_async_ra(struct rcl *m, struct file *file, struct folio *f, 
 	if (!file->ra_pages || folio_test(f, PG_writeback))
 		return;
 	folio_clear(f, PG_readahead_);
-	ondemand_readahead(m, file, index, true, req_count);
+	ondemand_readahead(m, file, index, true, req_count, NULL);
 }
