@@ -99,6 +99,13 @@ static inline s64 shared_add(s64 *p, s64 n, bool threaded)
 		return *p += n;
 	return __atomic_add_fetch(p, n, __ATOMIC_RELAXED);
 }
+/*
+ * Flags, requests and guesses that tasks leave for each other are hints: one word each, read and
+ * written without a lock, and nothing breaks if one comes late.
+ */
+#define hint_read(p)   __atomic_load_n(p, __ATOMIC_RELAXED)
+#define hint_set(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+
 static inline s64 shared_read(const s64 *p)
 {
 	return __atomic_load_n(p, __ATOMIC_RELAXED);

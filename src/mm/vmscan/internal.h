@@ -46,12 +46,7 @@ struct scan_control {
 	struct reclaim_state reclaim_state;
 };
 
-/*
- * Flags and requests that tasks leave for each other in nodes and lruvecs are hints: one word each,
- * read and written without a lock, and nothing breaks if one comes late.
- */
-#define hint_read(p)   __atomic_load_n(p, __ATOMIC_RELAXED)
-#define hint_set(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+/* Bits of hints (lock.h). */
 static inline void hint_set_bits(u32 *p, u32 bits)
 {
 	if ((hint_read(p) & bits) != bits)
