@@ -387,7 +387,7 @@ static int make_file_page_writable(struct fault *ft, struct folio *f)
 
 	if (f->mapping != ft->vma->file->mapping)
 		return -EAGAIN;
-	if (f->mapping->flags & MAPPING_BUFFERS && !folio_needs_release(f)) {
+	if (mapping_flags(f->mapping) & MAPPING_BUFFERS && !folio_needs_release(f)) {
 		int err = rcl_folio_create_buffers(m, f);
 
 		if (err)
@@ -443,7 +443,7 @@ static struct folio *get_for_pin(struct fault *ft, u64 index, int *err)
 		return get_to_overwrite(ft->m, mapping, index);
 	f = rcl_pte_fast(ft->mm, ft->vpn) ? get_ready(ft->m, mapping, index) : NULL;
 	/* Buffers would have to be allocated. */
-	if (f && ft->write && mapping->flags & MAPPING_BUFFERS && !folio_needs_release(f)) {
+	if (f && ft->write && mapping_flags(mapping) & MAPPING_BUFFERS && !folio_needs_release(f)) {
 		folio_unlock(ft->m, f);
 		folio_put(ft->m, f);
 		f = NULL;

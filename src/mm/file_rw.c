@@ -178,7 +178,7 @@ static inline void copy_out(struct rcl *m, struct file *file, struct folio *f, u
 	rcl_work(m, WORK_COPY);
 	if (unlikely(p->has_data) && stamp)
 		*stamp = p->ops->page_load(p, f);
-	file->prev_index = (s64)index;
+	hint_set(&file->prev_index, (s64)index);
 }
 
 static int read_pages(struct rcl *m, struct file *file, u64 index, u64 nr, u64 *stamp)
@@ -199,8 +199,8 @@ static int read_pages(struct rcl *m, struct file *file, u64 index, u64 nr, u64 *
 			struct folio *f = b.folios[i];
 
 			if (index < size)
-				copy_out(m, file, f, index, i || file->prev_index != (s64)index,
-					 stamp);
+				copy_out(m, file, f, index,
+					 i || hint_read(&file->prev_index) != (s64)index, stamp);
 			folio_put(m, f);
 		}
 		if (nr)
@@ -235,7 +235,8 @@ int rcl_file_read_page(struct rcl *m, struct file *file, u64 index, void **slot,
 			   f->index == index && index < mapping_size(mapping) &&
 			   (folio_flags(f) & flags) == BIT(PG_uptodate) &&
 			   !fatal_signal_pending(rcl_current(m)))) {
-			copy_out(m, file, f, index, file->prev_index != (s64)index, stamp);
+			copy_out(m, file, f, index, hint_read(&file->prev_index) != (s64)index,
+				 stamp);
 			folio_put(m, f);
 			return 0;
 		}
@@ -248,7 +249,8 @@ int rcl_file_read_page(struct rcl *m, struct file *file, u64 index, void **slot,
 	if (unlikely(err))
 		return err;
 	if (likely(index < mapping_size(mapping)))
-		copy_out(m, file, b.folios[0], index, file->prev_index != (s64)index, stamp);
+		copy_out(m, file, b.folios[0], index, hint_read(&file->prev_index) != (s64)index,
+			 stamp);
 	folio_put(m, b.folios[0]);
 	return 0;
 }
@@ -277,13 +279,13 @@ bool rcl_file_read_hit(struct rcl *m, struct file *file, u64 index, void **slot)
 	if (unlikely((flags & (ready | other)) != ready))
 		return false;
 	p->now = now;
-	if (likely(file->prev_index != (s64)index)) {
+	if (likely(hint_read(&file->prev_index) != (s64)index)) {
 		if (!(flags & BIT(PG_referenced)))
 			folio_set(f, PG_referenced);
 		else if (!(flags & BIT(PG_active)))
 			rcl_folio_mark_accessed(m, f);
 	}
-	file->prev_index = (s64)index;
+	hint_set(&file->prev_index, (s64)index);
 	p->now += p->cost_ns[WORK_COPY];
 	return true;
 }
@@ -307,7 +309,7 @@ static int write_page(struct rcl *m, struct mapping *mapping, u64 index, u64 sta
 	f = rcl_filemap_grab_folio(m, mapping, index, GFP_HIGHUSER_MOVABLE | __GFP_WRITE);
 	if (!f)
 		return -ENOMEM;
-	if (mapping->flags & MAPPING_BUFFERS)
+	if (mapping_flags(mapping) & MAPPING_BUFFERS)
 		err = rcl_folio_create_buffers(m, f);
 	if (!err) {
 		rcl_work(m, WORK_COPY);
@@ -379,16 +381,17 @@ int rcl_file_advise(struct rcl *m, struct file *file, u64 index, u64 nr, enum rc
 	rcl_work(m, WORK_SYSCALL);
 	switch (advice) {
 	case RCL_FADV_NORMAL:
-		file->ra_pages = ra_pages;
-		file->random = file->sequential = false;
+		hint_set(&file->ra_pages, ra_pages);
+		hint_set(&file->random, false);
+		hint_set(&file->sequential, false);
 		return 0;
 	case RCL_FADV_RANDOM:
-		file->random = true;
+		hint_set(&file->random, true);
 		return 0;
 	case RCL_FADV_SEQUENTIAL:
-		file->ra_pages = ra_pages * 2;
-		file->random = false;
-		file->sequential = true;
+		hint_set(&file->ra_pages, ra_pages * 2);
+		hint_set(&file->random, false);
+		hint_set(&file->sequential, true);
 		return 0;
 	case RCL_FADV_WILLNEED:
 		rcl_page_cache_force_ra(m, file, index,

@@ -253,7 +253,9 @@ int rcl_filemap_read_folio(struct rcl *m, struct file *file, struct folio *f)
 		rcl_folio_wait_locked(m, f);
 	if (folio_test(f, PG_uptodate))
 		return 0;
-	file->ra_pages /= 4; /* a bad medium: do not run into the same error with each page */
+	hint_set(&file->ra_pages,
+		 hint_read(&file->ra_pages) /
+			 4); /* a bad medium: do not run into the same error with each page */
 	return -EIO;
 }
 
@@ -280,25 +282,27 @@ static void drop_mmap_lock(struct rcl *m, struct fault *fa)
 static void sync_mmap_readahead(struct rcl *m, struct fault *fa)
 {
 	struct file *file = fa->file;
+	u32 miss, pages = hint_read(&file->ra_pages);
 	struct folio *f;
 
-	if (fa->vma->flags & VM_RAND_READ || !file->ra_pages)
+	if (fa->vma->flags & VM_RAND_READ || !pages)
 		return;
 	if (fa->vma->flags & VM_SEQ_READ) {
 		drop_mmap_lock(m, fa);
-		f = rcl_page_cache_sync_ra(m, file, fa->index, file->ra_pages, NULL);
+		f = rcl_page_cache_sync_ra(m, file, fa->index, pages, NULL);
 		if (f)
 			folio_put(m, f);
 		return;
 	}
-	if (file->mmap_miss < MMAP_LOTSAMISS * 10)
-		file->mmap_miss++;
-	if (file->mmap_miss > MMAP_LOTSAMISS)
+	miss = hint_read(&file->mmap_miss);
+	if (miss < MMAP_LOTSAMISS * 10)
+		hint_set(&file->mmap_miss, ++miss);
+	if (miss > MMAP_LOTSAMISS)
 		return;
 	drop_mmap_lock(m, fa);
-	file->ra_start = fa->index > file->ra_pages / 2 ? fa->index - file->ra_pages / 2 : 0;
-	file->ra_size = file->ra_pages;
-	file->ra_async_size = file->ra_pages / 4;
+	hint_set(&file->ra_start, fa->index > pages / 2 ? fa->index - pages / 2 : 0);
+	hint_set(&file->ra_size, pages);
+	hint_set(&file->ra_async_size, pages / 4);
 	rcl_page_cache_ra_window(m, file);
 }
 
@@ -306,14 +310,16 @@ static void sync_mmap_readahead(struct rcl *m, struct fault *fa)
 static void async_mmap_readahead(struct rcl *m, struct fault *fa, struct folio *f)
 {
 	struct file *file = fa->file;
+	u32 miss, pages = hint_read(&file->ra_pages);
 
-	if (fa->vma->flags & VM_RAND_READ || !file->ra_pages)
+	if (fa->vma->flags & VM_RAND_READ || !pages)
 		return;
-	if (file->mmap_miss)
-		file->mmap_miss--;
+	miss = hint_read(&file->mmap_miss);
+	if (miss)
+		hint_set(&file->mmap_miss, miss - 1);
 	if (folio_test(f, PG_readahead_)) {
 		drop_mmap_lock(m, fa);
-		rcl_page_cache_async_ra(m, file, f, fa->index, file->ra_pages);
+		rcl_page_cache_async_ra(m, file, f, fa->index, pages);
 	}
 }
 

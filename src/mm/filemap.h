@@ -77,6 +77,11 @@ struct mapping {
 	u32 wb_err;		  /* A: error sequence, reported once to each open file */
 };
 
+static inline u32 mapping_flags(const struct mapping *mapping)
+{
+	return __atomic_load_n(&mapping->flags, __ATOMIC_RELAXED);
+}
+
 /* An open file: position of the readahead window and which errors it has seen. */
 struct file {
 	struct mapping *mapping;
@@ -312,7 +317,7 @@ void rcl_radix_clear_tag(struct mapping *mapping, u64 index, enum radix_tag tag)
 bool rcl_radix_get_tag(struct mapping *mapping, u64 index, enum radix_tag tag);
 static inline bool rcl_mapping_tagged(const struct mapping *mapping, enum radix_tag tag)
 {
-	return mapping->root_tags >> tag & 1;
+	return hint_read(&mapping->root_tags) >> tag & 1;
 }
 /* Next folio with index in [*index, last] that has the tag; sets *index. NULL: none. */
 struct folio *rcl_radix_next_tagged(struct mapping *mapping, u64 *index, u64 last,

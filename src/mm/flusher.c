@@ -184,7 +184,7 @@ int rcl_do_writepages(struct rcl *m, struct mapping *mapping, struct wb_control 
 	if (!rcl_mapping_tagged(mapping, TAG_DIRTY))
 		goto out;
 	if (wbc->range_cyclic) {
-		first = start = mapping->writeback_index;
+		first = start = hint_read(&mapping->writeback_index);
 		last = UINT64_MAX;
 	}
 	for (;;) {
@@ -200,7 +200,7 @@ int rcl_do_writepages(struct rcl *m, struct mapping *mapping, struct wb_control 
 		start = 0;
 	}
 	if (wbc->range_cyclic || (whole && wbc->nr_to_write > 0))
-		mapping->writeback_index = first;
+		hint_set(&mapping->writeback_index, first);
 out:
 	if (mapping->wb)
 		rcl_wb_update_bandwidth(mapping->wb);
@@ -278,7 +278,8 @@ static long writeback_chunk_size(struct wb *wb, const struct wb_work *work)
 
 	if (work->sync_all || work->tagged)
 		return LONG_MAX;
-	pages = min(wb->avg_write_bandwidth / 2, wb->bdi->m->wb->global.dirty_limit / DIRTY_SCOPE);
+	pages = min(hint_read(&wb->avg_write_bandwidth) / 2,
+		    hint_read(&wb->bdi->m->wb->global.dirty_limit) / DIRTY_SCOPE);
 	pages = min(pages, (u64)work->nr_pages) + MIN_WRITEBACK_PAGES;
 	return (long)(pages - pages % MIN_WRITEBACK_PAGES);
 }
@@ -437,7 +438,7 @@ static u64 nr_dirty_pages_and_files(struct rcl *m)
 /* This wb's part of a request to the device, by bandwidth among those that have dirty files. */
 static long split_pages(struct wb *wb, u64 nr)
 {
-	u64 bw = wb->avg_write_bandwidth;
+	u64 bw = hint_read(&wb->avg_write_bandwidth);
 	s64 total = shared_read(&wb->bdi->tot_write_bandwidth);
 
 	if (total <= 0 || bw >= (u64)total)

@@ -119,7 +119,7 @@ static bool free_lazily(struct rcl *m, struct vma *vma, u64 vpn)
 	f = pfn_folio(m, pte_pfn(old));
 	folio_get(f);
 	if (folio_test(f, PG_swapcache) || folio_test(f, PG_dirty)) {
-		bool keep = f->mapcount != 1 || !folio_trylock(f);
+		bool keep = hint_read(&f->mapcount) != 1 || !folio_trylock(f);
 
 		if (!keep) {
 			keep = folio_test(f, PG_swapcache) && !rcl_folio_free_swap(m, f);
@@ -160,7 +160,7 @@ static bool make_cold(struct rcl *m, struct vma *vma, u64 vpn, struct list_head 
 	old = pte ? pte_read(pte) : 0;
 	if (pte_present(old) && !(old & PTE_ZERO))
 		f = pfn_folio(m, pte_pfn(old));
-	if (!f || !folio_test(f, PG_lru) || f->mapcount != 1 || pte_pinned(old)) {
+	if (!f || !folio_test(f, PG_lru) || hint_read(&f->mapcount) != 1 || pte_pinned(old)) {
 		spin_unlock(&mm->page_table_lock);
 		return !pte_pinned(old);
 	}

@@ -255,7 +255,7 @@ static void clear_tag_up(struct mapping *mapping, struct radix_node *node, u32 s
 		if (node->tags[tag])
 			return;
 	}
-	mapping->root_tags &= (u8)~BIT(tag);
+	hint_set(&mapping->root_tags, mapping->root_tags & (u8)~BIT(tag));
 }
 
 /* Store at a slot of a node of level 0. */
@@ -291,7 +291,7 @@ void *rcl_radix_store(struct rcl *m, struct mapping *mapping, u64 index, void *e
 	if (!node && !index && !radix_is_node(mapping->root)) {
 		old = mapping->root;
 		if (!entry || entry_is_shadow(entry))
-			mapping->root_tags = 0;
+			hint_set(&mapping->root_tags, (u8)0);
 		publish(&mapping->root, entry);
 		return old;
 	}
@@ -335,7 +335,7 @@ void rcl_radix_set_tag(struct mapping *mapping, u64 index, enum radix_tag tag)
 			return;
 		node->tags[tag] |= 1ull << slot;
 	}
-	mapping->root_tags |= (u8)BIT(tag);
+	hint_set(&mapping->root_tags, mapping->root_tags | (u8)BIT(tag));
 }
 
 void rcl_radix_clear_tag(struct mapping *mapping, u64 index, enum radix_tag tag)
@@ -346,7 +346,7 @@ void rcl_radix_clear_tag(struct mapping *mapping, u64 index, enum radix_tag tag)
 	if (node && !node->shift)
 		clear_tag_up(mapping, node, slot_of(index, 0), tag);
 	else if (!index && !radix_is_node(mapping->root))
-		mapping->root_tags &= (u8)~BIT(tag);
+		hint_set(&mapping->root_tags, mapping->root_tags & (u8)~BIT(tag));
 }
 
 bool rcl_radix_get_tag(struct mapping *mapping, u64 index, enum radix_tag tag)

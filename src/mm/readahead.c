@@ -168,12 +168,13 @@ static struct folio *read_one(struct rcl *m, struct mapping *mapping, u64 index,
 
 void rcl_page_cache_ra_window(struct rcl *m, struct file *file)
 {
-	read_window(m, file->mapping, file->ra_start, file->ra_size, file->ra_async_size);
+	read_window(m, file->mapping, hint_read(&file->ra_start), hint_read(&file->ra_size),
+		    hint_read(&file->ra_async_size));
 }
 
 void rcl_page_cache_force_ra(struct rcl *m, struct file *file, u64 index, u64 nr)
 {
-	nr = min(nr, (u64)max((u32)IO_PAGES, file->ra_pages));
+	nr = min(nr, (u64)max((u32)IO_PAGES, hint_read(&file->ra_pages)));
 	while (nr) {
 		u64 chunk = min(nr, (u64)FORCE_CHUNK);
 
@@ -239,20 +240,22 @@ enum {
 
 static bool follows_last_read(const struct file *file, u64 index)
 {
-	return file->prev_index != NO_PAGE &&
-	       (index == (u64)file->prev_index + 1 || index == (u64)file->prev_index + 2);
+	return hint_read(&file->prev_index) != NO_PAGE &&
+	       (index == (u64)hint_read(&file->prev_index) + 1 ||
+		index == (u64)hint_read(&file->prev_index) + 2);
 }
 
 /* Set the file's window for a miss or a marker at index; false: no stream, leave it alone. */
 static bool choose_window(struct file *file, u64 index, bool marker, u64 request, u32 most)
 {
 	struct mapping *mapping = file->mapping;
-	u64 end = file->ra_start + file->ra_size;
+	u64 end = hint_read(&file->ra_start) + hint_read(&file->ra_size);
 
-	if (index && (index == end - file->ra_async_size || index == end)) {
-		file->ra_start = end;
-		file->ra_size = max(file->ra_size, next_ra_size(file->ra_size, most));
-		file->ra_async_size = file->ra_size;
+	if (index && (index == end - hint_read(&file->ra_async_size) || index == end)) {
+		hint_set(&file->ra_start, end);
+		hint_set(&file->ra_size, max(hint_read(&file->ra_size),
+					     next_ra_size(hint_read(&file->ra_size), most)));
+		hint_set(&file->ra_async_size, hint_read(&file->ra_size));
 		return true;
 	}
 	if (index && marker) {
@@ -260,9 +263,9 @@ static bool choose_window(struct file *file, u64 index, bool marker, u64 request
 
 		if (hole - index > most)
 			return false;
-		file->ra_start = hole;
-		file->ra_size = next_ra_size((u32)(hole - index + request), most);
-		file->ra_async_size = file->ra_size;
+		hint_set(&file->ra_start, hole);
+		hint_set(&file->ra_size, next_ra_size((u32)(hole - index + request), most));
+		hint_set(&file->ra_async_size, hint_read(&file->ra_size));
 		return true;
 	}
 	if (index && request <= most && !follows_last_read(file, index)) {
@@ -272,22 +275,23 @@ static bool choose_window(struct file *file, u64 index, bool marker, u64 request
 			return false;
 		if (history >= index)
 			history *= 2; /* from the start of the file on */
-		file->ra_start = index;
-		file->ra_size = (u32)min(history + request, (u64)most);
-		file->ra_async_size = 1;
+		hint_set(&file->ra_start, index);
+		hint_set(&file->ra_size, (u32)min(history + request, (u64)most));
+		hint_set(&file->ra_async_size, 1);
 		return true;
 	}
-	file->ra_start = index;
-	file->ra_size = init_ra_size(request, most);
-	file->ra_async_size =
-		file->ra_size > request ? file->ra_size - (u32)request : file->ra_size;
+	hint_set(&file->ra_start, index);
+	hint_set(&file->ra_size, init_ra_size(request, most));
+	hint_set(&file->ra_async_size, hint_read(&file->ra_size) > request
+					       ? hint_read(&file->ra_size) - (u32)request
+					       : hint_read(&file->ra_size));
 	return true;
 }
 
 static struct folio *ondemand_readahead(struct rcl *m, struct file *file, u64 index, bool marker,
 					u64 request, void **slot)
 {
-	u32 most = file->ra_pages;
+	u32 most = hint_read(&file->ra_pages);
 
 	/* A request beyond the window may be as large as the device takes at once. */
 	if (request > most && IO_PAGES > most)
@@ -300,15 +304,16 @@ static struct folio *ondemand_readahead(struct rcl *m, struct file *file, u64 in
 		read_window(m, file->mapping, index, request, 0);
 		return NULL;
 	}
-	if (index == file->ra_start && file->ra_size == file->ra_async_size) {
-		u32 add = next_ra_size(file->ra_size, most);
+	if (index == hint_read(&file->ra_start) &&
+	    hint_read(&file->ra_size) == hint_read(&file->ra_async_size)) {
+		u32 add = next_ra_size(hint_read(&file->ra_size), most);
 
-		if (file->ra_size + add <= most) {
-			file->ra_async_size = add;
-			file->ra_size += add;
+		if (hint_read(&file->ra_size) + add <= most) {
+			hint_set(&file->ra_async_size, add);
+			hint_set(&file->ra_size, hint_read(&file->ra_size) + add);
 		} else {
-			file->ra_size = most;
-			file->ra_async_size = most >> 1;
+			hint_set(&file->ra_size, most);
+			hint_set(&file->ra_async_size, most >> 1);
 		}
 	}
 	rcl_page_cache_ra_window(m, file);
@@ -318,12 +323,12 @@ static struct folio *ondemand_readahead(struct rcl *m, struct file *file, u64 in
 struct folio *rcl_page_cache_sync_ra(struct rcl *m, struct file *file, u64 index, u64 req_count,
 				     void **slot)
 {
-	if (file->ra_pages && !file->random)
+	if (hint_read(&file->ra_pages) && !hint_read(&file->random))
 		return ondemand_readahead(m, file, index, false, req_count, slot);
 	if (req_count == 1)
 		return read_one(m, file->mapping, index, slot);
 	/* Readahead off still means reading: the page that is needed. */
-	rcl_page_cache_force_ra(m, file, index, file->ra_pages ? req_count : 1);
+	rcl_page_cache_force_ra(m, file, index, hint_read(&file->ra_pages) ? req_count : 1);
 	return NULL;
 }
 
@@ -331,7 +336,7 @@ void rcl_page_cache_async_ra(struct rcl *m, struct file *file, struct folio *f, 
 			     u64 req_count)
 {
 	/* Under writeback the bit means something else. */
-	if (!file->ra_pages || folio_test(f, PG_writeback))
+	if (!hint_read(&file->ra_pages) || folio_test(f, PG_writeback))
 		return;
 	folio_clear(f, PG_readahead_);
 	ondemand_readahead(m, file, index, true, req_count, NULL);

@@ -178,7 +178,7 @@ static bool visit_referenced(struct rcl *m, struct folio *f, struct vma *vma, pt
 int rcl_folio_referenced(struct rcl *m, struct folio *f, bool is_locked, struct memcg *target,
 			 u32 *vm_flags)
 {
-	struct referenced r = {.target = target, .mappings_left = f->mapcount};
+	struct referenced r = {.target = target, .mappings_left = hint_read(&f->mapcount)};
 	bool we_locked = false;
 
 	*vm_flags = 0;
@@ -215,7 +215,7 @@ static bool unmap_lazyfree(struct mm *mm, struct folio *f, pte_t *pte, bool drop
 		old = pte_read(pte);
 		if (pte_pinned(old))
 			return false;
-		if (folio_ref_count(f) != 1 + f->mapcount || folio_test(f, PG_dirty) ||
+		if (folio_ref_count(f) != 1 + hint_read(&f->mapcount) || folio_test(f, PG_dirty) ||
 		    (old & PTE_DIRTY && !droppable)) {
 			if (!droppable)
 				folio_set(f, PG_swapbacked);

@@ -32,7 +32,7 @@ static bool has_dirty_lists(const struct wb *wb)
 void rcl_wb_note_lists(struct wb *wb)
 {
 	bool has = has_dirty_lists(wb);
-	s64 bw = (s64)wb->avg_write_bandwidth;
+	s64 bw = (s64)hint_read(&wb->avg_write_bandwidth);
 
 	RCL_DEBUG_ASSERT(spin_is_held(&wb->list_lock));
 	if (has == wb_test(wb, WB_HAS_DIRTY_IO))

@@ -115,8 +115,8 @@ struct bdi {
 
 /* Pages dirtied on a CPU. */
 struct wb_cpu {
-	u32 dirtied; /* C: since the last check of the limits */
-	u32 leaks;   /* C: by tasks that ended before theirs */
+	u32 dirtied; /* a hint: since the last check of the limits */
+	u32 leaks;   /* a hint: by tasks that ended before theirs */
 };
 
 struct wb_state {

@@ -88,6 +88,8 @@ static void mark_mapping_dirty(struct rcl *m, struct mapping *mapping)
 
 static void account_dirtied(struct rcl *m, struct folio *f, struct wb *wb)
 {
+	struct wb_cpu *cpu;
+
 	rcl_wb_settle_bandwidth(wb);
 	rcl_mod_folio_state(m, f, NR_FILE_DIRTY, 1);
 	mod_zone_state(folio_zone(m, f), NR_ZONE_WRITE_PENDING, 1);
@@ -95,7 +97,8 @@ static void account_dirtied(struct rcl *m, struct folio *f, struct wb *wb)
 	wb_stat_add(wb, WB_RECLAIMABLE, 1);
 	wb_stat_add(wb, WB_DIRTIED, 1);
 	rcl_current(m)->nr_dirtied++;
-	m->wb->cpus[rcl_this_cpu(m)->id].dirtied++;
+	cpu = &m->wb->cpus[rcl_this_cpu(m)->id];
+	hint_set(&cpu->dirtied, hint_read(&cpu->dirtied) + 1);
 }
 
 static void account_cleaned(struct rcl *m, struct folio *f, struct wb *wb)
@@ -117,7 +120,7 @@ bool rcl_folio_mark_dirty(struct rcl *m, struct folio *f)
 	}
 	if (folio_test(f, PG_reclaim)) /* it is in use: not to be freed when written */
 		folio_clear(f, PG_reclaim);
-	if (mapping->flags & MAPPING_BUFFERS && !folio_needs_release(f))
+	if (mapping_flags(mapping) & MAPPING_BUFFERS && !folio_needs_release(f))
 		rcl_folio_create_buffers(m, f);
 	if (folio_test(f, PG_dirty))
 		return false;

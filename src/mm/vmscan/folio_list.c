@@ -211,7 +211,7 @@ static inline bool remove_from_file(struct shrink *s, struct folio *f)
 		spin_unlock(&mapping->lock);
 		return false;
 	}
-	if (likely(!(mapping->flags & MAPPING_EXITING)))
+	if (likely(!(mapping_flags(mapping) & MAPPING_EXITING)))
 		shadow = rcl_workingset_evict_from(s->m, f, s->evictor);
 	rcl_filemap_remove_folio(s->m, f, shadow);
 	spin_unlock(&mapping->lock);
@@ -276,7 +276,7 @@ static inline bool is_plain_cache(const struct folio *f)
 			   BIT(PG_anon) | BIT(PG_swapbacked) | BIT(PG_swapcache);
 
 	return !(folio_flags(f) & others) && !folio_mapped(f) && f->mapping &&
-	       !(f->mapping->flags & MAPPING_UNEVICTABLE);
+	       !(mapping_flags(f->mapping) & MAPPING_UNEVICTABLE);
 }
 
 static inline enum fate free_plain_cache(struct shrink *s, struct folio *f)
