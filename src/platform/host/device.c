@@ -258,7 +258,7 @@ int rcl_host_open_file(struct rcl_host *h, const char *path, u32 flags)
 
 	if (flags & RCL_HOST_CREATE)
 		oflags |= O_CREAT;
-	fd = open_path(path, oflags, 0666);
+	fd = open_path(path, oflags, 0600);
 	if (fd < 0)
 		return fd;
 	d = new_device(fd, writable);
