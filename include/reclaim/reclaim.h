@@ -214,8 +214,8 @@ RCL_MUST_CHECK RCL_API int rcl_area_anon(struct rcl_machine *machine, struct rcl
  * the file read as zero and are not written. The area is as long as the file: 0 pages when it was
  * just created, and rcl_area_truncate() makes it longer. Opened with O_DIRECT where the filesystem
  * has it. Two areas of one file show the same pages, and the same size; changes that other programs
- * make to the file meanwhile may or may not be seen. Errors of open(2) as they are. -EINVAL:
- * neither a regular file nor a block device.
+ * make to the file meanwhile may or may not be seen. Errors of open(2) as they are. -EFBIG: larger
+ * than RCL_MAX_AREA; -EISDIR, -EINVAL: neither a regular file nor a block device.
  */
 RCL_MUST_CHECK RCL_API int rcl_area_file(struct rcl_machine *machine, struct rcl_group *group,
 					 const char *path, uint32_t flags, struct rcl_area **area);
