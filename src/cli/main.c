@@ -5,7 +5,7 @@
 
 static const struct cli_verb *const verbs[] = {
 	&cli_record, &cli_info, &cli_sim,      &cli_size,     &cli_convert,
-	&cli_import, &cli_gen,	&cli_tunables, &cli_fidelity, NULL,
+	&cli_import, &cli_gen,	&cli_tunables, &cli_fidelity, &cli_replay, NULL,
 };
 
 static int unknown_verb(const char *word)

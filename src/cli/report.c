@@ -193,7 +193,7 @@ static void print_head(const struct sim_report *r, FILE *out)
 		fprintf(out, "%s of swap, ", rcl_size_format(job->res.swap, b));
 	else
 		fputs("no swap, ", out);
-	fprintf(out, "%s", job->req.device);
+	fputs(r->where ? r->where : job->req.device, out);
 	if (r->baseline && completed(r->baseline))
 		fprintf(out, "; with memory for everything the trace takes %s",
 			text_time(r->baseline->res.run_ns, n));
@@ -268,9 +268,11 @@ static json_t *settings(const struct sim_job *job)
 	json_object_set_new(o, "memory", json_integer((json_int_t)job->res.memory));
 	json_object_set_new(o, "swap", json_integer((json_int_t)job->res.swap));
 	json_object_set_new(o, "cpus", json_integer(q->nr_cpus ? q->nr_cpus : 1));
-	json_object_set_new(o, "device", json_string(q->device));
-	json_object_set_new(o, "swap_device",
-			    json_string(q->swap_device ? q->swap_device : q->device));
+	if (q->device) {
+		json_object_set_new(o, "device", json_string(q->device));
+		json_object_set_new(o, "swap_device",
+				    json_string(q->swap_device ? q->swap_device : q->device));
+	}
 	json_object_set_new(o, "costs", json_string(q->cost ? q->cost : "native"));
 	json_object_set_new(o, "seed", json_integer((json_int_t)q->seed));
 	return o;

@@ -19,6 +19,7 @@ struct sim_report {
 	const struct rcl_trace_image *trace;
 	const struct sim_job *jobs;
 	size_t nr_jobs;
+	const char *where; /* not on a modelled device, but here; else NULL */
 	const struct sim_job
 		*baseline; /* the same with memory for everything; may be one of jobs */
 };

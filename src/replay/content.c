@@ -169,49 +169,55 @@ static void note(struct runner *t, u32 region, u64 page, u64 stamp)
 		__atomic_store_n(&place_of(t, region)->stamps[page], stamp, __ATOMIC_RELAXED);
 }
 
-/* Pin a page that was touched, touching it again if it has left. 1: it is the shared zero page. */
-static int pin(struct runner *t, u64 vpn, bool write, pte_t **pte, u64 *pfn)
+int rcl_content_pin(struct runner *t, u64 vpn, bool write, struct pinned *out)
 {
 	struct rcl *m = t->run->m;
 	struct mm *mm = t->process->mm;
+	u64 pfn;
 	int ret;
 
 	for (;;) {
-		*pte = rcl_pte_lookup(mm, vpn);
-		if (*pte && rcl_pin_fast(mm, *pte, write, pfn))
+		pte_t *pte = rcl_pte_lookup(mm, vpn);
+
+		*out = (struct pinned){.mm = mm, .vpn = vpn, .pte = pte, .write = write};
+		if (pte && rcl_pin_fast(mm, pte, write, &pfn)) {
+			out->folio = pfn_folio(m, pfn);
 			return 0;
-		if (*pte && !write && pte_present(pte_read(*pte)) && pte_read(*pte) & PTE_ZERO)
-			return 1;
+		}
+		if (pte && !write && pte_present(pte_read(pte)) && pte_read(pte) & PTE_ZERO)
+			return 0;
 		ret = rcl_touch(m, mm, vpn, write);
 		if (ret)
 			return ret;
 	}
 }
 
+void rcl_content_unpin(struct runner *t, struct pinned *p)
+{
+	if (p->folio && !rcl_unpin_fast(p->mm, p->pte, p->write))
+		rcl_unpin_page(t->run->m, p->mm, p->vpn, p->pte);
+}
+
 int rcl_content_check_memory(struct runner *t, u32 region, u64 page, bool write)
 {
-	struct run *r = t->run;
-	struct mm *mm = t->process->mm;
-	u64 vpn = place_of(t, region)->base + page, pfn;
-	pte_t *pte;
+	struct platform *plat = t->run->plat;
+	struct pinned p;
 	bool ok = true;
-	int ret = pin(t, vpn, write, &pte, &pfn);
+	int ret = rcl_content_pin(t, place_of(t, region)->base + page, write, &p);
 
-	if (ret < 0)
-		return ret;
 	if (ret)
-		return rcl_content_check_read(t, region, page, 0) ? 0 : -ECANCELED;
+		return ret;
 	if (write) {
 		u64 stamp = new_stamp(t);
 
-		r->plat->ops->page_store(r->plat, pfn_folio(r->m, pfn), stamp);
+		plat->ops->page_store(plat, p.folio, stamp);
 		note(t, region, page, stamp);
 	} else {
-		ok = rcl_content_check_read(t, region, page,
-					    r->plat->ops->page_load(r->plat, pfn_folio(r->m, pfn)));
+		u64 stamp = p.folio ? plat->ops->page_load(plat, p.folio) : 0;
+
+		ok = rcl_content_check_read(t, region, page, stamp);
 	}
-	if (!rcl_unpin_fast(mm, pte, write))
-		rcl_unpin_page(r->m, mm, vpn, pte);
+	rcl_content_unpin(t, &p);
 	return ok ? 0 : -ECANCELED;
 }
 

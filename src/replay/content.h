@@ -14,6 +14,20 @@ void rcl_content_end_write(struct runner *t, bool failed);
 /* After the run: read every page of the trace once more. 0, -ECANCELED, -errno. */
 int rcl_content_check_all(struct run *r);
 
+/*
+ * A page of memory that was touched, pinned, so that reclaim leaves it alone while it is looked at;
+ * touched again if it has left meanwhile. folio NULL: the shared zero page, which cannot leave.
+ */
+struct pinned {
+	struct mm *mm;
+	struct folio *folio;
+	u64 vpn;
+	pte_t *pte;
+	bool write;
+};
+int rcl_content_pin(struct runner *t, u64 vpn, bool write, struct pinned *out);
+void rcl_content_unpin(struct runner *t, struct pinned *p);
+
 /* The same for recordings (play_content.c). */
 int rcl_play_content_init(struct run *r);
 void rcl_play_content_exit(struct run *r);

@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "platform/host/internal.h"
@@ -22,6 +24,7 @@ struct host_world {
 	const struct rcl_replay_options *opt;
 	struct rcl_host *host;
 	struct task *self;
+	bool has_swap;
 	u16 *files; /* devices of files */
 	u32 nr_files, cap_files;
 	struct task **spawned;
@@ -64,6 +67,7 @@ static int open_swap(struct run *r)
 	if (ret < 0)
 		return ret;
 	r->swap = (u16)ret;
+	w->has_swap = true;
 	return 0;
 }
 
@@ -107,7 +111,7 @@ static void close_world(struct run *r)
 		return;
 	for (u32 i = 0; i < w->nr_files; i++)
 		rcl_host_close_device(w->host, w->files[i]);
-	if (r->swap)
+	if (w->has_swap)
 		rcl_host_close_device(w->host, r->swap);
 	if (w->host)
 		rcl_host_destroy(w->host);
@@ -182,7 +186,7 @@ static int open_unnamed(struct run *r, u64 pages, u32 region)
 static int create_file(struct run *r, const char *name, u32 region, u64 pages, struct mapping **out)
 {
 	struct host_world *w = world_of(r);
-	int dev;
+	int dev, ret;
 
 	if (w->nr_files == w->cap_files) {
 		u32 cap = w->cap_files ? 2 * w->cap_files : 16;
@@ -197,8 +201,11 @@ static int create_file(struct run *r, const char *name, u32 region, u64 pages, s
 	if (dev < 0)
 		return dev;
 	w->files[w->nr_files++] = (u16)dev;
-	return rcl_mapping_create(r->m, name, (u16)dev, 0, pages,
-				  r->req->no_buffers ? 0 : MAPPING_BUFFERS, out);
+	ret = rcl_mapping_create(r->m, name, (u16)dev, 0, pages,
+				 r->req->no_buffers ? 0 : MAPPING_BUFFERS, out);
+	if (!ret)
+		(*out)->bdi = r->disk; /* one disk, one flusher */
+	return ret;
 }
 
 /* ---- Tasks --------------------------------------------------------------------------------- */
@@ -334,6 +341,31 @@ static const struct world_ops host_world = {
 	.play_memory = rcl_play_content_memory,
 	.play_event = rcl_play_content_event,
 };
+
+const char *rcl_replay_device_like(const char *dir)
+{
+	static const char *const forms[] = {"/sys/dev/block/%u:%u/queue/rotational",
+					    "/sys/dev/block/%u:%u/../queue/rotational"};
+	struct rcl_replay_options opt = {.dir = dir};
+	struct stat st;
+	char path[64];
+	int c = '0';
+
+	if (stat(folder(&opt), &st))
+		return RCL_SIM_DEFAULT_DEVICE;
+	for (u32 i = 0; i < ARRAY_SIZE(forms); i++) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), forms[i], major(st.st_dev), minor(st.st_dev));
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		c = fgetc(f);
+		fclose(f);
+		break;
+	}
+	return c == '1' ? "virtio" : RCL_SIM_DEFAULT_DEVICE;
+}
 
 int rcl_replay_run(const struct rcl_sim_request *req, const struct rcl_replay_options *opt,
 		   struct rcl_sim_result *res, struct rcl_error *err)

@@ -17,8 +17,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "mm/pin.h"
-#include "platform/host/host.h"
 #include "replay/content.h"
 #include "trace/native.h"
 
@@ -255,43 +253,22 @@ static bool load(struct runner *t, struct folio *f, u64 vpn)
 	return fail(t, "memory", vpn, stamp, expected);
 }
 
-/* Pin a page that was touched, touching it again if it has left. 1: it is the shared zero page. */
-static int pin(struct runner *t, struct mm *mm, u64 vpn, bool write, pte_t **pte, u64 *pfn)
-{
-	int ret;
-
-	for (;;) {
-		*pte = rcl_pte_lookup(mm, vpn);
-		if (*pte && rcl_pin_fast(mm, *pte, write, pfn))
-			return 0;
-		if (*pte && !write && pte_present(pte_read(*pte)) && pte_read(*pte) & PTE_ZERO)
-			return 1;
-		ret = rcl_touch(t->run->m, mm, vpn, write);
-		if (ret)
-			return ret;
-	}
-}
-
 int rcl_play_content_memory(struct runner *t, u64 vpn, bool write)
 {
-	struct run *r = t->run;
-	struct play_content *c = content_of(r);
-	struct mm *mm = t->process->mm;
+	struct play_content *c = content_of(t->run);
+	struct pinned p;
 	bool ok = true;
-	pte_t *pte;
-	u64 pfn;
-	int ret = pin(t, mm, vpn, write, &pte, &pfn);
+	int ret = rcl_content_pin(t, vpn, write, &p);
 
-	if (ret < 0)
+	if (ret)
 		return ret;
 	pthread_mutex_lock(&c->lock);
 	if (write)
-		store(t, pfn_folio(r->m, pfn), vpn);
+		store(t, p.folio, vpn);
 	else
-		ok = load(t, ret ? NULL : pfn_folio(r->m, pfn), vpn);
+		ok = load(t, p.folio, vpn);
 	pthread_mutex_unlock(&c->lock);
-	if (!ret && !rcl_unpin_fast(mm, pte, write))
-		rcl_unpin_page(r->m, mm, vpn, pte);
+	rcl_content_unpin(t, &p);
 	return ok ? 0 : -ECANCELED;
 }
 

@@ -27,4 +27,10 @@ struct rcl_replay_options {
 int rcl_replay_run(const struct rcl_sim_request *req, const struct rcl_replay_options *opt,
 		   struct rcl_sim_result *res, struct rcl_error *err);
 
+/*
+ * The simulator's device preset that says of itself what the disk of a folder says (a moving head
+ * or not decides how swap slots are given out): for predicting a run there.
+ */
+const char *rcl_replay_device_like(const char *dir);
+
 #endif
