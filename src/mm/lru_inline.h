@@ -180,7 +180,8 @@ static inline bool rcl_folio_evictable(const struct folio *f)
 
 	if (unlikely(v & BIT(PG_mlocked)))
 		return false;
-	if (v & BIT(PG_anon) || !f->mapping)
+	/* A swap cache page gets PG_anon, and another thing where `mapping` is, just as we look. */
+	if (v & (BIT(PG_anon) | BIT(PG_swapbacked)) || !f->mapping)
 		return true;
 	return !(f->mapping->flags & MAPPING_UNEVICTABLE);
 }
