@@ -180,7 +180,7 @@ static void put_batch(struct rcl *m, struct folio_batch *b)
 {
 	u32 nr = b->nr;
 
-	b->nr = 0;
+	hint_set(&b->nr, 0);
 	for (u32 i = 0; i < nr; i++)
 		folio_put(m, b->folios[i]);
 }
@@ -270,7 +270,7 @@ static __attribute__((noinline)) void move_and_unlock(struct rcl *m, struct cpu 
 
 	if (rcl_is_threaded(m)) {
 		mine = *b;
-		b->nr = 0;
+		hint_set(&b->nr, 0);
 		b = &mine;
 	}
 	cpu_unlock(m, cpu);
@@ -292,7 +292,8 @@ static inline void batch_add(struct rcl *m, struct cpu *cpu, struct folio_batch 
 {
 	folio_get(f);
 	cpu_lock(m, cpu);
-	b->folios[b->nr++] = f;
+	b->folios[b->nr] = f;
+	hint_set(&b->nr, b->nr + 1);
 	if (b->nr == FOLIO_BATCH_SIZE)
 		move_and_unlock(m, cpu, b, move);
 	else
@@ -331,7 +332,7 @@ void rcl_folio_add_lru(struct rcl *m, struct folio *f)
 	RCL_DEBUG_ASSERT(!folio_test(f, PG_lru));
 	/* For every page that comes in about one will be scanned, and half as many active ones. */
 	rcl_lru_fetch_ahead(m, lv, base);
-	if (cpu->batches.lru_add.nr & 1)
+	if (hint_read(&cpu->batches.lru_add.nr) & 1)
 		rcl_lru_fetch_ahead(m, lv, base + LRU_ACTIVE);
 	batch_add(m, cpu, &cpu->batches.lru_add, f, NULL);
 }
@@ -346,6 +347,12 @@ void rcl_folio_rotate_reclaimable(struct rcl *m, struct folio *f)
 	batch_add(m, cpu, &cpu->batches.rotate, f, move_rotate);
 }
 
+static RCL_RACY void fetch_neighbours(const struct folio *f)
+{
+	__builtin_prefetch(__atomic_load_n(&f->lru.next, __ATOMIC_RELAXED), 1);
+	__builtin_prefetch(__atomic_load_n(&f->lru.prev, __ATOMIC_RELAXED), 1);
+}
+
 void rcl_folio_activate(struct rcl *m, struct folio *f)
 {
 	struct cpu *cpu = rcl_this_cpu(m);
@@ -353,8 +360,7 @@ void rcl_folio_activate(struct rcl *m, struct folio *f)
 
 	if (v & BIT(PG_lru) && !(v & (BIT(PG_active) | BIT(PG_unevictable)))) {
 		/* Its neighbours on the list will be written when it moves. */
-		__builtin_prefetch(__atomic_load_n(&f->lru.next, __ATOMIC_RELAXED), 1);
-		__builtin_prefetch(__atomic_load_n(&f->lru.prev, __ATOMIC_RELAXED), 1);
+		fetch_neighbours(f);
 		batch_add(m, cpu, &cpu->batches.activate, f, move_activate);
 	}
 }

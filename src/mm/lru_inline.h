@@ -145,7 +145,7 @@ static inline void lru_sizes_flush(struct lru_sizes *s)
 }
 
 /* No lock is held and the place may be out of date; but a descriptor can always be read. */
-static inline void rcl_lru_fetch_ahead(struct rcl *m, struct lruvec *lv, int lru)
+static inline RCL_RACY void rcl_lru_fetch_ahead(struct rcl *m, struct lruvec *lv, int lru)
 {
 	u32 left = __atomic_load_n(&lv->ahead[lru].left, __ATOMIC_RELAXED);
 	struct folio *f = __atomic_load_n(&lv->ahead[lru].at, __ATOMIC_RELAXED);
@@ -183,7 +183,7 @@ static inline bool rcl_folio_evictable(const struct folio *f)
 	/* A swap cache page gets PG_anon, and another thing where `mapping` is, just as we look. */
 	if (v & (BIT(PG_anon) | BIT(PG_swapbacked)) || !f->mapping)
 		return true;
-	return !(f->mapping->flags & MAPPING_UNEVICTABLE);
+	return !(mapping_flags(f->mapping) & MAPPING_UNEVICTABLE);
 }
 
 #endif

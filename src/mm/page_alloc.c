@@ -496,7 +496,7 @@ static always_inline void free_to_pcp(struct rcl *m, struct zone *z, struct per_
 	push(f, &pcp->lists[pindex]);
 	pcp->count += 1u << order;
 
-	if (unlikely(z->reclaim_active))
+	if (unlikely(hint_read(&z->reclaim_active)))
 		high = min(pcp->batch << 2, high);
 	if (unlikely(pcp->count >= high || free_high))
 		rcl_pcp_shrink(z, pcp, high, pindex, free_high);
