@@ -336,7 +336,7 @@ static __attribute__((noinline)) enum fate decide(struct shrink *s, struct folio
  * Fetch what the turn of a folio some places further up will need: its page-table word, or its
  * place in its file's tree.
  */
-#define FETCH_DISTANCE 3
+#define FETCH_DISTANCE 8
 
 static inline void fetch(struct rcl *m, struct folio *f)
 {
