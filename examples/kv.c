@@ -351,7 +351,6 @@ static void run(const char *path, uint64_t budget)
 	atomic_store(&store.done, true);
 	pthread_join(sync_thread, NULL);
 	MUST(rcl_area_sync(store.area, 0, 0));
-	MUST(rcl_area_close(store.area));
 
 	printf("%" PRIu64 " keys, %.1f MiB, loaded in %.2f s\n", store.keys,
 	       (double)(store.pages * RCL_PAGE_SIZE) / (1 << 20), loaded - begin);
@@ -362,6 +361,7 @@ static void run(const char *path, uint64_t budget)
 	printf("gets without a pin: %.1f%%\n", 100.0 * (double)atomic_load(&store.optimistic) /
 						       (double)(store.readers * store.ops + 1e-9));
 	print_stats(machine);
+	MUST(rcl_area_close(store.area));
 	verify(machine, path);
 	printf("\nThe file holds every key once, in its last version.\n");
 	MUST(rcl_close(machine));

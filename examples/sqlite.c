@@ -294,9 +294,9 @@ int main(int argc, char **argv)
 	machine = open_machine(budget, 0, "sqlite");
 	if (!own)
 		sqlite_pcache_use(machine, budget);
-	/* Headers for half as many pages again as the budget holds; or half of its pages each. */
-	pages = budget / RCL_PAGE_SIZE;
-	pages = own ? pages / 2 : pages + pages / 2;
+	/* Each cache may have all of the budget. SQLite's own: half of it, lest they have twice
+	 * that. */
+	pages = budget / RCL_PAGE_SIZE / (own ? 2 : 1);
 	snprintf(path, sizeof(path), "%s/shop.db", dir);
 	if (sqlite3_open(path, &db) != SQLITE_OK)
 		die("%s: %s", path, sqlite3_errmsg(db));

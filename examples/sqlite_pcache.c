@@ -15,10 +15,10 @@
  *            numbers of pinned pages (xRekey), which must not move, so slots are not numbers.
  *   headers  one a slot, with what SQLite keeps beside each page (szExtra). They come from frames:
  *            memory of the budget that is never reclaimed. A hash table finds them by number.
- *   limit    PRAGMA cache_size says how many headers there may be. It is best set somewhat above
- *            what the budget holds: reclaim decides which pages stay, from what is used and what
- *            other areas want, and the headers of pages dropped long ago are used again, oldest
- *            first.
+ *   limit    PRAGMA cache_size says how many headers there may be. It is best set to what all of
+ *            the budget holds, for every cache: reclaim decides which pages stay, from what is used
+ *            and what other areas want, and the headers of pages dropped long ago are used again,
+ *            oldest first.
  *
  * Two rules of SQLite's bind us. While a page is cached, its address must not change; a page that
  * reclaim dropped, and one that came back elsewhere, are therefore given to SQLite as new ones. And
