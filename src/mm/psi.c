@@ -43,11 +43,11 @@ static void advance(struct psi *p, u64 now)
 	}
 }
 
-static void change(struct rcl *m, struct task *t, int stalled, int productive)
+/* In g and the groups above it, up to but without `end`. */
+static void change_groups(struct memcg *g, const struct memcg *end, int stalled, int productive,
+			  u64 now)
 {
-	u64 now = rcl_now(m);
-
-	for (struct memcg *g = t->memcg ? t->memcg : m->root_memcg; g; g = g->parent) {
+	for (; g != end; g = g->parent) {
 		struct psi *p = &g->psi;
 
 		spin_lock(&p->lock);
@@ -57,6 +57,11 @@ static void change(struct rcl *m, struct task *t, int stalled, int productive)
 		RCL_DEBUG_ASSERT((s32)p->nr_stalled >= 0 && (s32)p->nr_productive >= 0);
 		spin_unlock(&p->lock);
 	}
+}
+
+static void change(struct rcl *m, struct task *t, int stalled, int productive)
+{
+	change_groups(t->memcg ? t->memcg : m->root_memcg, NULL, stalled, productive, rcl_now(m));
 }
 
 bool rcl_psi_memstall_enter(struct rcl *m)
@@ -97,10 +102,16 @@ void rcl_psi_task_change(struct rcl *m, struct task *t, bool productive)
 void rcl_psi_task_move(struct rcl *m, struct task *t, struct memcg *memcg)
 {
 	int stalled = t->in_memstall, counts = t->productive && !t->in_memstall;
+	struct memcg *from = t->memcg ? t->memcg : m->root_memcg;
+	struct memcg *to = memcg ? memcg : m->root_memcg, *common = from;
+	u64 now = rcl_now(m);
 
-	change(m, t, -stalled, -counts);
+	/* Nothing changes for the groups that it stays in. */
+	while (!rcl_memcg_is_below(to, common))
+		common = common->parent;
+	change_groups(from, common, -stalled, -counts, now);
 	t->memcg = memcg;
-	change(m, t, stalled, counts);
+	change_groups(to, common, stalled, counts, now);
 }
 
 void rcl_psi_slept(struct rcl *m, struct task *t, u64 from, u64 to)
