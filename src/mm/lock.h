@@ -107,7 +107,7 @@ static inline s64 shared_add(s64 *p, s64 n, bool threaded)
 #define hint_set(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
 /*
  * A function that reads what others, with or without a lock, are just writing: it gets whole words
- * from memory that is always there, and uses them for nothing but to fetch memory ahead.
+ * from memory that is always there, and what it does is right whatever they are.
  */
 #ifdef __SANITIZE_THREAD__
 #define RCL_RACY __attribute__((no_sanitize("thread")))

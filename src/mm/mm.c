@@ -403,18 +403,35 @@ static void remove_vma(struct mm *mm, u32 i)
 	free(vma);
 }
 
+/* All but the links, which belong to the lists and change with their neighbours. */
+static struct vma *copy_vma(const struct vma *vma)
+{
+	struct vma *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	*copy = (struct vma){.mm = vma->mm,
+			     .start = vma->start,
+			     .end = vma->end,
+			     .flags = vma->flags,
+			     .file = vma->file,
+			     .pgoff = vma->pgoff,
+			     .anon_vma = vma->anon_vma,
+			     .swap_readahead_info = hint_read(&vma->swap_readahead_info)};
+	return copy;
+}
+
 /*
  * Cut a vma in two at vpn (strictly inside). Reverse mapping may come by at any time: it must find
  * each page in one half at least, and does no harm if it finds it in both.
  */
 static int split_vma(struct mm *mm, struct vma *vma, u64 vpn)
 {
-	struct vma *upper = malloc(sizeof(*upper));
+	struct vma *upper = copy_vma(vma);
 	int err;
 
 	if (!upper)
 		return -ENOMEM;
-	*upper = *vma;
 	upper->start = vpn;
 	upper->pgoff += vpn - vma->start;
 	err = insert_vma_at(mm, vma_index(mm, vma->start) + 1, upper);
@@ -630,10 +647,9 @@ static int mremap_locked(struct rcl *m, struct mm *mm, u64 old, u64 old_pages, u
 	if (err)
 		return err;
 	vma = rcl_find_vma(mm, old);
-	copy = malloc(sizeof(*copy));
+	copy = copy_vma(vma);
 	if (!copy)
 		return -ENOMEM;
-	*copy = *vma;
 	copy->start = new;
 	copy->end = new + new_pages;
 	err = insert_vma(mm, copy);
@@ -738,13 +754,12 @@ int rcl_mm_fork(struct rcl *m, struct mm *parent, struct memcg *memcg, struct mm
 		return err;
 	mmap_write_lock(m, parent);
 	for (u32 i = 0; !err && i < parent->nr_vmas; i++) {
-		struct vma *copy = malloc(sizeof(*copy));
+		struct vma *copy = copy_vma(parent->vmas[i]);
 
 		if (!copy) {
 			err = -ENOMEM;
 			break;
 		}
-		*copy = *parent->vmas[i];
 		copy->mm = child;
 		copy->flags &= ~(u32)VM_LOCKED; /* locks are not inherited */
 		err = insert_vma(child, copy);

@@ -54,6 +54,11 @@ static inline void *rcl_workingset_eviction(struct rcl *m, struct folio *f, stru
  * the shadow shrinker can free it. mapping->lock is held.
  */
 void rcl_workingset_track_node(struct rcl *m, struct radix_node *node, bool only_shadows);
+/* Whether a node is on a list changes under mapping->lock, its neighbours there at any time. */
+static inline RCL_RACY bool rcl_workingset_is_tracked(const struct radix_node *node)
+{
+	return hint_read(&node->private_list.next) != &node->private_list;
+}
 static inline void rcl_workingset_update_node(struct rcl *m, struct mapping *mapping,
 					      struct radix_node *node)
 {
@@ -61,7 +66,7 @@ static inline void rcl_workingset_update_node(struct rcl *m, struct mapping *map
 
 	RCL_DEBUG_ASSERT(spin_is_held(&mapping->lock));
 	(void)mapping;
-	if (unlikely(only_shadows == list_empty(&node->private_list)))
+	if (unlikely(only_shadows != rcl_workingset_is_tracked(node)))
 		rcl_workingset_track_node(m, node, only_shadows);
 }
 /* Register the shadow-node shrinker. */

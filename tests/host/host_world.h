@@ -171,14 +171,19 @@ static inline int host_page_read(struct host_world *w, struct mm *mm, u64 vpn, u
 }
 
 /* Write what is dirty and wait until the machine's own tasks have nothing to do: rcl_check()
- * needs quiet. No other thread may be in the machine. */
+ * needs quiet. No other thread may be in the machine. (kswapd takes a nap of a tenth of a second
+ * before it sleeps, and looks again then.) */
 static inline void host_world_settle(struct host_world *w)
 {
 	rcl_lru_add_drain_all(w->m);
 	rcl_sync(w->m);
-	for (u32 n = 0; n < w->m->nr_nodes; n++)
-		while (!__atomic_load_n(&w->m->nodes[n].kswapd_asleep, __ATOMIC_SEQ_CST))
+	for (u32 n = 0; n < w->m->nr_nodes; n++) {
+		for (u32 ms = 0; ms < 130; ms++) {
+			if (!__atomic_load_n(&w->m->nodes[n].kswapd_asleep, __ATOMIC_SEQ_CST))
+				ms = 0;
 			usleep(1000);
+		}
+	}
 }
 
 /* Address spaces are gone already. Page caches go with the machine; then the files. */
