@@ -369,6 +369,27 @@ void rcl_memcg_offline(struct rcl *m, struct memcg *memcg)
 	rcl_writeback_reparent(m, memcg);
 }
 
+/* What happened in a group happened below its parent. */
+static void hand_up_counters(struct memcg *memcg, struct memcg *parent)
+{
+	struct rcl *m = memcg->m;
+
+	for (int i = 0; i < NR_VM_EVENT_ITEMS; i++) {
+		s64 n = shared_read(&memcg->events[i]);
+
+		shared_add(&parent->events[i], n, m->threaded);
+		shared_add(&memcg->events[i], -n, m->threaded);
+	}
+	for (u32 nid = 0; nid < m->nr_nodes; nid++) {
+		for (int i = 0; i < NR_NODE_STAT_ITEMS; i++) {
+			s64 n = shared_read(&memcg->lruvecs[nid]->stat[i]);
+
+			shared_add(&parent->lruvecs[nid]->stat[i], n, m->threaded);
+			shared_add(&memcg->lruvecs[nid]->stat[i], -n, m->threaded);
+		}
+	}
+}
+
 int rcl_memcg_revive(struct rcl *m, struct memcg *memcg, const char *name)
 {
 	s64 bytes;
@@ -383,13 +404,8 @@ int rcl_memcg_revive(struct rcl *m, struct memcg *memcg, const char *name)
 	uncharge_counters(memcg, bytes >> PAGE_SHIFT);
 	if (shared_read(&memcg->usage))
 		return -EBUSY;
-	/* What happened in it happened below its parent. */
-	for (int i = 0; i < NR_VM_EVENT_ITEMS; i++) {
-		s64 n = shared_read(&memcg->events[i]);
-
-		shared_add(&memcg->parent->events[i], n, m->threaded);
-		shared_add(&memcg->events[i], -n, m->threaded);
-	}
+	for_each_memcg (pos, memcg)
+		hand_up_counters(pos, memcg->parent);
 	__atomic_store_n(&memcg->watermark, 0, __ATOMIC_RELAXED);
 	memcg->failcnt = memcg->oom_events = memcg->oom_kills = memcg->max_events = 0;
 	rcl_psi_reset(&memcg->psi);
