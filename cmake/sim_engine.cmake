@@ -21,7 +21,7 @@ endif()
 file(GLOB RCL_SIM_ENGINE_SOURCES CONFIGURE_DEPENDS
   src/mm/*.c src/mm/*/*.c src/platform/*.c src/platform/sim/*.c src/sim/*.c)
 file(GLOB RCL_SIM_OTHER_SOURCES CONFIGURE_DEPENDS
-  src/trace/*.c src/report/*.c src/record/launch.c src/record/program.c)
+  src/trace/*.c src/report/*.c src/record/launch.c src/record/program.c src/api/stats_read.c)
 add_library(rcl_engine_sim OBJECT ${RCL_SIM_ENGINE_SOURCES})
 target_compile_definitions(rcl_engine_sim PRIVATE RCL_SIM_ONLY)
 # (The general engine's atomic loads hide signs, so nobody sees what that warning says here.)

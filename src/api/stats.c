@@ -83,8 +83,9 @@ static void fill_machine(struct rcl_machine *machine, const struct list *l, stru
 	s->written = at_least_0(get(l, "pgpgout")) * 1024;
 	s->swapped_in = at_least_0(get(l, "pswpin"));
 	s->swapped_out = at_least_0(get(l, "pswpout"));
-	s->scanned = at_least_0(get(l, "pgscan_kswapd") + get(l, "pgscan_direct"));
-	s->reclaimed = at_least_0(get(l, "pgsteal_kswapd") + get(l, "pgsteal_direct"));
+	/* Also what groups' limits took, unlike pgscan_direct. */
+	s->scanned = at_least_0(get(l, "pgscan_anon") + get(l, "pgscan_file"));
+	s->reclaimed = at_least_0(get(l, "pgsteal_anon") + get(l, "pgsteal_file"));
 }
 
 static void fill_group(struct rcl_group *group, const struct list *l, struct rcl_stats *s)

@@ -106,6 +106,6 @@ FILE *cli_output_open(const char *path);
 int cli_output_close(FILE *out, const char *path);
 
 extern const struct cli_verb cli_sim, cli_size, cli_gen, cli_tunables, cli_fidelity, cli_record,
-	cli_info, cli_convert, cli_import, cli_replay;
+	cli_info, cli_top, cli_convert, cli_import, cli_replay;
 
 #endif

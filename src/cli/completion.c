@@ -102,6 +102,12 @@ static void bash_values(FILE *out, const struct cli_verb *verb)
 	}
 }
 
+/* Are the operands files? They are, where they are not NAMEs of something else. */
+static bool takes_files(const struct cli_verb *verb)
+{
+	return verb->max_operands && !strstr(verb->operands, "NAME");
+}
+
 static void bash_options(FILE *out, const struct cli_verb *verb)
 {
 	fprintf(out, "\t%s) options='", verb->name);
@@ -148,7 +154,7 @@ static void bash(FILE *out, const struct cli_verb *const *verbs)
 		if ((*v)->command)
 			fprintf(out, "\t\t%s) COMPREPLY=($(compgen -c -f -- \"$cur\")) ;;\n",
 				(*v)->name);
-		else if (!(*v)->max_operands)
+		else if (!takes_files(*v))
 			fprintf(out, "\t\t%s) ;;\n", (*v)->name);
 	}
 	fputs("\t\t*) _reclaim_files \"$cur\" ;;\n"
@@ -236,9 +242,9 @@ static void zsh(FILE *out, const struct cli_verb *const *verbs)
 			zsh_option(out, o);
 		zsh_option(out, &cli_help_option);
 		fprintf(out, "\t\t'%s'\n}\n\n",
-			!(*v)->max_operands ? "*: : "
-			: (*v)->command	    ? "*::program:_normal"
-					    : "*:file:_files");
+			!takes_files(*v) ? "*: : "
+			: (*v)->command	 ? "*::program:_normal"
+					 : "*:file:_files");
 	}
 	fputs("_reclaim() {\n"
 	      "\tlocal -a verbs\n"

@@ -4,8 +4,8 @@
 #include <string.h>
 
 static const struct cli_verb *const verbs[] = {
-	&cli_record, &cli_info, &cli_sim,      &cli_size,     &cli_convert,
-	&cli_import, &cli_gen,	&cli_tunables, &cli_fidelity, &cli_replay, NULL,
+	&cli_record, &cli_info,	  &cli_sim,	 &cli_size,	&cli_convert, &cli_import,
+	&cli_gen,    &cli_replay, &cli_tunables, &cli_fidelity, &cli_top,     NULL,
 };
 
 static int unknown_verb(const char *word)
