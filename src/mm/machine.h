@@ -60,7 +60,8 @@ struct rcl {
 	struct list_head tasks;	   /* g */
 	u32 next_task_id;	   /* g */
 	struct list_head mappings; /* g: every mapping, through mapping->link */
-	bool stopping;		   /* A: the machine's own tasks must end */
+	struct list_head free_mappings; /* g: destroyed ones, see filemap.c */
+	bool stopping;			/* A: the machine's own tasks must end */
 
 	struct kmem_cache *radix_node_cache, *buffer_head_cache; /* c */
 	struct shrinkers *shrinkers;				 /* shrinker.c */
