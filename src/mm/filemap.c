@@ -16,7 +16,9 @@
  * A look-up takes no lock. It takes a reference unless the count is 0 (free, or frozen by someone
  * who is removing it) and then makes sure that the folio is still the page it looked for. What it
  * holds may be removed from the file at any time until it locks the folio; so whoever locks looks
- * at f->mapping again. A folio that is locked, or under I/O, stays where it is.
+ * at f->mapping again. Who reads f->mapping without the lock may find a file that has just been
+ * destroyed: its memory stays a mapping until the machine closes, and its flags can be read. A
+ * folio that is locked, or under I/O, stays where it is.
  *
  * The page fault counts PGMAJFAULT where the page is absent, and may not wait for a device with the
  * mmap lock held if it can help it: the first attempt releases the lock, waits, and asks to be
@@ -46,16 +48,35 @@
 
 #define MMAP_LOTSAMISS 100u
 
+/* A destroyed one again, or a new one: all zero but for the flags. */
+static struct mapping *new_mapping(struct rcl *m)
+{
+	const size_t after = offsetof(struct mapping, flags) + sizeof(u32);
+	struct mapping *mapping = NULL;
+
+	spin_lock(&m->tasks_lock);
+	if (!list_empty(&m->free_mappings)) {
+		mapping = list_first_entry(&m->free_mappings, struct mapping, link);
+		list_del(&mapping->link);
+	}
+	spin_unlock(&m->tasks_lock);
+	if (!mapping)
+		return calloc(1, sizeof(*mapping));
+	memset(mapping, 0, offsetof(struct mapping, flags));
+	memset((char *)mapping + after, 0, sizeof(*mapping) - after);
+	return mapping;
+}
+
 int rcl_mapping_create(struct rcl *m, const char *name, u16 dev, u64 first_block, u64 pages,
 		       u32 flags, struct mapping **out)
 {
-	struct mapping *mapping = calloc(1, sizeof(*mapping));
+	struct mapping *mapping = new_mapping(m);
 
 	if (!mapping)
 		return -ENOMEM;
 	mapping->m = m;
 	snprintf(mapping->name, sizeof(mapping->name), "%s", name);
-	mapping->flags = flags;
+	__atomic_store_n(&mapping->flags, flags, __ATOMIC_RELAXED);
 	mapping->dev = mapping->bdi = dev;
 	mapping->first_block = first_block;
 	mapping->size = pages;
@@ -79,9 +100,18 @@ void rcl_mapping_destroy(struct rcl *m, struct mapping *mapping)
 	rcl_writeback_forget(m, mapping);
 	RCL_ASSERT(!mapping->root && !mapping->nr_pages);
 	spin_lock(&m->tasks_lock);
-	list_del(&mapping->link);
+	list_move(&mapping->link, &m->free_mappings);
 	spin_unlock(&m->tasks_lock);
-	free(mapping);
+}
+
+void rcl_mappings_exit(struct rcl *m)
+{
+	while (!list_empty(&m->free_mappings)) {
+		struct mapping *mapping = list_first_entry(&m->free_mappings, struct mapping, link);
+
+		list_del(&mapping->link);
+		free(mapping);
+	}
 }
 
 void rcl_file_open(struct rcl *m, struct mapping *mapping, struct file *out)
@@ -216,7 +246,7 @@ void rcl_filemap_remove_folio(struct rcl *m, struct folio *f, void *shadow)
 		old = rcl_radix_store(m, mapping, f->index, shadow);
 	RCL_ASSERT(old == f);
 	mapping->nr_pages--;
-	f->private_ = 0;
+	hint_set(&f->private_, 0);
 	__atomic_store_n(&f->mapping, NULL, __ATOMIC_RELAXED);
 }
 

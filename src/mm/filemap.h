@@ -98,6 +98,8 @@ int rcl_mapping_create(struct rcl *m, const char *name, u16 dev, u64 first_block
 		       u32 flags, struct mapping **out);
 /* Drop all pages (dirty ones are lost) and free it. No vma may map it. */
 void rcl_mapping_destroy(struct rcl *m, struct mapping *mapping);
+/* The machine closes: free what destroyed ones have left. */
+void rcl_mappings_exit(struct rcl *m);
 void rcl_file_open(struct rcl *m, struct mapping *mapping, struct file *out);
 
 /*
@@ -174,7 +176,7 @@ static inline void **folio_slot(const struct folio *f)
 {
 	return folio_flags(f) & (BIT(PG_private) | BIT(PG_swapcache) | BIT(PG_anon))
 		       ? NULL
-		       : (void **)(uintptr_t)f->private_;
+		       : (void **)(uintptr_t)hint_read(&f->private_);
 }
 
 /* Private buffers (MAPPING_BUFFERS). needs_release: has some; release: free them if clean. */

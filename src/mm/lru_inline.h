@@ -177,13 +177,15 @@ static inline void rcl_folio_mark_accessed(struct rcl *m, struct folio *f)
 static inline bool rcl_folio_evictable(const struct folio *f)
 {
 	u32 v = folio_flags(f);
+	struct mapping *mapping;
 
 	if (unlikely(v & BIT(PG_mlocked)))
 		return false;
 	/* A swap cache page gets PG_anon, and another thing where `mapping` is, just as we look. */
-	if (v & (BIT(PG_anon) | BIT(PG_swapbacked)) || !f->mapping)
+	if (v & (BIT(PG_anon) | BIT(PG_swapbacked)))
 		return true;
-	return !(mapping_flags(f->mapping) & MAPPING_UNEVICTABLE);
+	mapping = hint_read(&f->mapping);
+	return !mapping || !(mapping_flags(mapping) & MAPPING_UNEVICTABLE);
 }
 
 #endif

@@ -91,6 +91,7 @@ int rcl_machine_open(const struct rcl_machine_config *cfg, struct rcl **out)
 	cfg->plat->m = m;
 	list_init(&m->tasks);
 	list_init(&m->mappings);
+	list_init(&m->free_mappings);
 	spin_init(&m->tasks_lock, m->threaded);
 	err = init_subsystems(m, cfg);
 	if (err) {
@@ -115,6 +116,7 @@ void rcl_machine_close(struct rcl *m)
 		rcl_lru_add_drain_all(m);
 	while (!list_empty(&m->mappings))
 		rcl_mapping_destroy(m, list_first_entry(&m->mappings, struct mapping, link));
+	rcl_mappings_exit(m);
 	if (m->swap)
 		rcl_swap_exit(m);
 	rcl_workingset_exit(m);

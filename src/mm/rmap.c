@@ -51,8 +51,6 @@ static bool visit_vma(struct rcl *m, struct folio *f, struct vma *vma, visit_fn 
 	if (f->index < vma->pgoff || vpn >= vma_end(vma))
 		return true;
 	if (!visit) {
-		if (mm_is_threaded(mm))
-			return false; /* not worth a lock that others want */
 		spin_lock(&mm->page_table_lock);
 		__builtin_prefetch(rcl_pte_lookup(mm, vpn), 1);
 		spin_unlock(&mm->page_table_lock);
@@ -93,7 +91,8 @@ static void walk(struct rcl *m, struct folio *f, visit_fn *visit, void *arg)
 
 void rcl_rmap_fetch(struct rcl *m, struct folio *f)
 {
-	if (!folio_mapped(f) || !folio_trylock(f))
+	/* With threads it is not worth locks that others want. */
+	if (rcl_is_threaded(m) || !folio_mapped(f) || !folio_trylock(f))
 		return;
 	if (folio_mapped(f) && f->mapping)
 		walk(m, f, NULL, NULL);
