@@ -41,6 +41,7 @@
  * captured block into rcl_buddy_free().
  */
 #include "mm/page_alloc_internal.h"
+#include "mm/trace.h"
 
 #define PAGEBLOCK_NR_PAGES (1ul << PAGEBLOCK_ORDER)
 
@@ -348,6 +349,7 @@ static bool fall_back(struct zone *z, u32 order, u32 migratetype, u32 alloc_flag
 		for (u32 o = order; o < MAX_ORDER && pfn == NO_BLOCK; o++)
 			pfn = fallback_block(z, o, migratetype);
 	}
+	RCL_TRACE(mm_page_alloc_extfrag, pfn, order, have, migratetype);
 	steal(z, pfn, alloc_flags, migratetype);
 	return true;
 }

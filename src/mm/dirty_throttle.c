@@ -41,6 +41,7 @@
  * Locking: estimates under wb->list_lock, a domain's limit under its lock. All other reads are of
  * single words and may be a little old; nothing here must be exact.
  */
+#include "mm/trace.h"
 #include "mm/wb_internal.h"
 
 /* One domain's situation, as balance_dirty_pages sees it in one round. Pages. */
@@ -740,6 +741,7 @@ static void balance_dirty_pages(struct rcl *m, struct wb *wb, u64 pages_dirtied)
 				pause = max_pause;
 			}
 		}
+		RCL_TRACE(balance_dirty_pages, wb->bdi->dev, pages_dirtied, task_ratelimit, pause);
 		sleep_jiffies(m, pause);
 		t->dirty_paused_when = now + (u64)pause;
 		t->nr_dirtied = 0;

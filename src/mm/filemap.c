@@ -43,6 +43,7 @@
 #include "mm/mm.h"
 #include "mm/mm_lock.h"
 #include "mm/page_io.h"
+#include "mm/trace.h"
 #include "mm/workingset.h"
 #include "mm/writeback.h"
 
@@ -215,6 +216,7 @@ int rcl_filemap_add_folio_at(struct rcl *m, struct mapping *mapping, struct foli
 		folio_put(m, f);
 		return err;
 	}
+	RCL_TRACE(mm_filemap_add_to_page_cache, mapping, index, folio_pfn(m, f));
 	/*
 	 * Evicted not long ago: maybe part of the working set. A page about to be overwritten is
 	 * not being used again, and must not push out data that is.
@@ -237,6 +239,7 @@ void rcl_filemap_remove_folio(struct rcl *m, struct folio *f, void *shadow)
 	RCL_ASSERT(!folio_test(f, PG_dirty) && !folio_test(f, PG_writeback));
 	RCL_ASSERT(!folio_needs_release(f));
 	RCL_ASSERT(!shadow || entry_is_shadow(shadow));
+	RCL_TRACE(mm_filemap_delete_from_page_cache, mapping, f->index, folio_pfn(m, f));
 	if (__atomic_load_n(&mapping->flags, __ATOMIC_RELAXED) & MAPPING_EXITING)
 		shadow = NULL;
 	rcl_mod_folio_state(m, f, NR_FILE_PAGES, -1);

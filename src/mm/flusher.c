@@ -40,6 +40,7 @@
  */
 #include "mm/wb_internal.h"
 #include "mm/page_io.h"
+#include "mm/trace.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -390,6 +391,7 @@ static void wb_writeback(struct rcl *m, struct wb *wb, struct wb_work *work)
 	struct platform *p = m->plat;
 	u64 dirtied_before = wb_jiffies(m), age;
 
+	RCL_TRACE(writeback_start, wb->bdi->dev, work->nr_pages, work->for_background);
 	p->ops->plug_start(p);
 	spin_lock(&wb->list_lock);
 	while (work->nr_pages > 0) {
@@ -421,6 +423,7 @@ static void wb_writeback(struct rcl *m, struct wb *wb, struct wb_work *work)
 	}
 	spin_unlock(&wb->list_lock);
 	p->ops->plug_finish(p);
+	RCL_TRACE(writeback_written, wb->bdi->dev, work->nr_pages);
 }
 
 /* Work -------------------------------------------------------------------------------------------

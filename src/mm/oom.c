@@ -29,6 +29,7 @@
 #include "mm/mm.h"
 #include "mm/page_alloc_internal.h"
 #include "mm/swap.h"
+#include "mm/trace.h"
 
 #define OOM_SCORE_ADJ_MIN (-1000)
 
@@ -171,6 +172,7 @@ static struct mm *mark_victim(struct rcl *m, struct task *t)
 
 	RCL_ASSERT(!(task_flags(t) & PF_KTHREAD));
 	count_vm_event(m, OOM_KILL);
+	RCL_TRACE(mark_victim, t->id);
 	if (memcg)
 		__atomic_add_fetch(&memcg->oom_kills, 1, __ATOMIC_RELAXED);
 	rcl_mm_get(t->mm);

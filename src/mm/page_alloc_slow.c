@@ -32,6 +32,7 @@
 #include "mm/oom.h"
 #include "mm/page_alloc_internal.h"
 #include "mm/psi.h"
+#include "mm/trace.h"
 #include "mm/vmscan.h"
 
 #include <stdio.h>
@@ -369,6 +370,7 @@ struct folio *rcl_alloc_pages_slow(struct alloc_context *ac, gfp_t gfp, u32 orde
 	if (gfp & __GFP_DIRECT_RECLAIM)
 		gfp &= ~__GFP_ATOMIC;
 	a.alloc_flags = gfp_to_alloc_flags(gfp, order);
+	RCL_TRACE(mm_page_alloc_slow, order, gfp);
 
 	if (preferred_zone(ac))
 		f = first_attempts(ac, gfp, order, a.alloc_flags, &give_up);

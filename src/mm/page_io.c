@@ -21,6 +21,7 @@
 #include "mm/page_io.h"
 #include "mm/psi.h"
 #include "mm/swap_internal.h"
+#include "mm/trace.h"
 #include "mm/writeback.h"
 
 static void submit(struct rcl *m, struct folio *f, u16 dev, u64 block, enum rcl_io_op op, bool sync)
@@ -90,6 +91,7 @@ int rcl_swap_writepage(struct rcl *m, struct folio *f)
 		return 0;
 	}
 	count_vm_event(m, PSWPOUT);
+	RCL_TRACE(mm_swap_writepage, swp_offset(e), folio_pfn(m, f));
 	rcl_folio_start_writeback(m, f);
 	folio_unlock(m, f);
 	submit(m, f, swap_area_of(m, e)->dev, swp_offset(e), RCL_IO_WRITE, false);
@@ -113,6 +115,7 @@ void rcl_swap_readpage(struct rcl *m, struct folio *f, bool sync)
 	RCL_ASSERT(folio_test(f, PG_locked) && folio_test(f, PG_swapcache));
 	RCL_ASSERT(!folio_test(f, PG_uptodate));
 	count_vm_event(m, PSWPIN);
+	RCL_TRACE(mm_swap_readpage, io.block, folio_pfn(m, f), sync);
 	count_vm_events(m, PGPGIN, PAGE_SIZE / 1024);
 	if (sync && PLATFORM_HAS(p, read_begin) && PLATFORM_CALL(p, read_begin)(p, &io, &token)) {
 		PLATFORM_CALL(p, read_end)(p, &io, token);

@@ -34,6 +34,7 @@
  */
 #include "mm/shrinker.h"
 #include "mm/machine.h"
+#include "mm/trace.h"
 
 #include <stdlib.h>
 
@@ -143,6 +144,7 @@ static unsigned long do_shrink(struct shrink_control *sc, struct shrinker *s, in
 	/* Taken away while we work on it, lest a pass on another CPU do it twice. */
 	deferred = (long)__atomic_exchange_n(where, 0, __ATOMIC_RELAXED);
 	target = rcl_shrink_slab_target(count, deferred, priority, s->seeks);
+	RCL_TRACE(mm_shrink_slab_start, s, sc->gfp, deferred, freeable, target, priority);
 	while (target >= batch || target >= freeable) {
 		unsigned long ret;
 
@@ -159,6 +161,7 @@ static unsigned long do_shrink(struct shrink_control *sc, struct shrinker *s, in
 	left = max(deferred + new_work(freeable, priority, s->seeks) - scanned, 0l);
 	left = min(left, 2 * freeable);
 	shared_add(where, left, sc->m->threaded);
+	RCL_TRACE(mm_shrink_slab_end, s, freed, deferred, left, target);
 	return freed;
 }
 

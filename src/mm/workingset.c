@@ -36,6 +36,7 @@
 #include "mm/machine.h"
 #include "mm/shrinker.h"
 #include "mm/slab.h"
+#include "mm/trace.h"
 
 void rcl_workingset_refault(struct rcl *m, struct folio *f, void *shadow)
 {
@@ -55,6 +56,7 @@ void rcl_workingset_refault(struct rcl *m, struct folio *f, void *shadow)
 	lv = rcl_memcg_lruvec(m, f->memcg, m->nodes + node);
 	rcl_mod_lruvec_state(lv, (enum node_stat_item)(WORKINGSET_REFAULT_ANON + file), 1);
 	rcl_current(m)->refaults++;
+	RCL_TRACE(mm_workingset_refault, id, file, distance);
 
 	room = (u64)rcl_lruvec_page_state(ev, NR_ACTIVE_FILE);
 	if (!file)

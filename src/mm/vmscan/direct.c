@@ -140,10 +140,15 @@ u64 rcl_try_to_free_pages(struct rcl *m, struct zonelist *zl, u32 order, gfp_t g
 		.may_swap = true,
 	};
 
+	u64 freed;
+
 	/* A task that was killed while waiting should try to allocate, not reclaim. */
 	if (rcl_throttle_direct_reclaim(m, sc.gfp, zl))
 		return 1;
-	return run(m, zl, &sc);
+	RCL_TRACE(mm_vmscan_direct_reclaim_begin, order, sc.gfp);
+	freed = run(m, zl, &sc);
+	RCL_TRACE(mm_vmscan_direct_reclaim_end, freed);
+	return freed;
 }
 
 u64 rcl_try_to_free_mem_cgroup_pages(struct rcl *m, struct memcg *memcg, u64 nr_pages, gfp_t gfp,
@@ -164,7 +169,9 @@ u64 rcl_try_to_free_mem_cgroup_pages(struct rcl *m, struct memcg *memcg, u64 nr_
 	};
 	u64 freed;
 
+	RCL_TRACE(mm_vmscan_memcg_reclaim_begin, sc.order, sc.gfp, memcg->id);
 	freed = run(m, &m->nodes[rcl_current(m)->node].zonelist, &sc);
+	RCL_TRACE(mm_vmscan_memcg_reclaim_end, freed, memcg->id);
 	if (!was_memalloc)
 		task_clear(m, PF_MEMALLOC);
 	return freed;

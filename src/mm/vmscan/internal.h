@@ -14,6 +14,7 @@
 #define RCL_VMSCAN_INTERNAL_H
 
 #include "mm/machine.h"
+#include "mm/trace.h"
 #include "mm/vmscan.h"
 
 enum {

@@ -217,11 +217,13 @@ static void try_to_sleep(struct rcl *m, struct node *nd, int reclaim_order, int 
 		}
 		seen = __atomic_load_n(&nd->kswapd_wait, __ATOMIC_ACQUIRE);
 	}
-	if (!woken && !hint_read(&m->stopping) && may_sleep(m, nd, reclaim_order, highest))
+	if (!woken && !hint_read(&m->stopping) && may_sleep(m, nd, reclaim_order, highest)) {
+		RCL_TRACE(mm_vmscan_kswapd_sleep, nd->id);
 		rcl_wait_on(m, &nd->kswapd_wait, seen, RCL_FOREVER, false);
-	else
+	} else {
 		count_vm_event(m, woken ? KSWAPD_LOW_WMARK_HIT_QUICKLY
 					: KSWAPD_HIGH_WMARK_HIT_QUICKLY);
+	}
 	hint_set(&nd->kswapd_asleep, false);
 }
 
@@ -243,6 +245,7 @@ static void kswapd(void *arg)
 		hint_set(&nd->kswapd_highest_zoneidx, MAX_NR_ZONES);
 		if (hint_read(&m->stopping))
 			break;
+		RCL_TRACE(mm_vmscan_kswapd_wake, nd->id, highest, alloc_order);
 		reclaim_order = balance_pgdat(m, nd, alloc_order, highest);
 	}
 }
@@ -266,6 +269,7 @@ void rcl_wakeup_kswapd(struct zone *z, gfp_t gfp, u32 order, int highest)
 	if (hint_read(&nd->kswapd_failures) >= MAX_RECLAIM_RETRIES ||
 	    (balanced(nd, (int)order, highest) && !boosted(nd, highest)))
 		return;
+	RCL_TRACE(mm_vmscan_wakeup_kswapd, nd->id, highest, order, gfp);
 	__atomic_add_fetch(&nd->kswapd_wait, 1, __ATOMIC_RELEASE);
 	rcl_wake(z->m, &nd->kswapd_wait, 1);
 }

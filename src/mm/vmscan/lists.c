@@ -74,6 +74,8 @@ static u64 isolate_folios(u64 nr_to_scan, struct lruvec *lv, struct list_head *d
 	lru_start_ahead(lv, lru);
 	list_splice_init(&skipped, src);
 	*nr_scanned = total;
+	RCL_TRACE(mm_vmscan_lru_isolate, sc->reclaim_idx, sc->order, nr_to_scan, total,
+		  total - scan, nr_taken, lru);
 	rcl_work_n(m, WORK_SKIP, total - scan);
 	for (u32 z = 0; z < MAX_NR_ZONES; z++)
 		if (taken[z])
@@ -196,6 +198,9 @@ u64 rcl_shrink_inactive_list(struct rcl *m, u64 nr_to_scan, struct lruvec *lv,
 	rcl_lru_note_cost(m, lv, file, stat.nr_pageout);
 	free_list(m, &freeable);
 
+	RCL_TRACE(mm_vmscan_lru_shrink_inactive, nd->id, nr_scanned, nr_reclaimed, stat.nr_dirty,
+		  stat.nr_writeback, sc->priority, file);
+
 	if (stat.nr_unqueued_dirty == nr_taken)
 		rcl_wakeup_flusher_threads(m);
 
@@ -266,6 +271,7 @@ void rcl_shrink_active_list(struct rcl *m, u64 nr_to_scan, struct lruvec *lv,
 	spin_unlock(&lv->lru_lock);
 	count_vm_events(m, PGDEACTIVATE, nr_deactivate);
 	rcl_count_memcg_events(lv->memcg, PGDEACTIVATE, nr_deactivate);
+	RCL_TRACE(mm_vmscan_lru_shrink_active, nd->id, nr_taken, nr_deactivate, sc->priority, file);
 	free_list(m, &freeable);
 }
 

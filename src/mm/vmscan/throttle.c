@@ -66,6 +66,7 @@ void rcl_reclaim_throttle(struct rcl *m, struct node *nd, enum vmscan_throttle r
 		}
 		timeout = rcl_jiffies_to_ns(m, 1);
 	}
+	RCL_TRACE(mm_vmscan_throttled, nd->id, timeout / 1000, reason);
 	__atomic_fetch_add(&nd->reclaim_waiters[reason], 1, __ATOMIC_RELAXED);
 	rcl_wait_on(m, &nd->reclaim_wait[reason], seen, timeout, false);
 	__atomic_fetch_sub(&nd->reclaim_waiters[reason], 1, __ATOMIC_RELAXED);
