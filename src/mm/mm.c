@@ -11,10 +11,9 @@
  *
  * Page tables: four levels of 512 entries. Each table is one frame, allocated and charged as the
  * reference does (top and third level are charged but not counted in nr_page_table_pages). Its
- * content lives at tables + frame * 4 KiB, in address space reserved at open for all frames and
- * touched only for those that are tables; so a table's words need no allocation of their own, and
- * an entry of an upper level is the child's frame like any present entry. A table is all zero when
- * it is freed, hence when it is allocated.
+ * content lives elsewhere, in address space reserved at open for as many tables as there are frames:
+ * tables have numbers, given out densely, and an entry of an upper level holds the child's number
+ * where a leaf holds a frame. A table is all zero when it is freed, hence when it is allocated.
  *
  * Tables are freed when munmap leaves no vma in the range they span; MADV_DONTNEED keeps them.
  *
@@ -45,12 +44,21 @@
 #define TABLE_LEVELS 4
 #define TABLE_SHIFT  9
 
+/*
+ * What page tables hold is not where their frames are: frames hold nothing in the simulator, and on
+ * the host tables want to be close together, so that huge pages serve them. Table N of the machine
+ * is tables[N]; numbers are given out from 0 on and used again. table_frames[N] is its frame, or,
+ * while the number is free, the next free one.
+ */
 struct mm_state {
-	struct page_table *tables;   /* c: content of frame N if it is a page table */
-	struct page_table *versions; /* c: versions of its words; NULL without threads */
+	struct page_table *tables;   /* c */
+	struct page_table *versions; /* c: versions of their words; NULL without threads */
+	u32 *table_frames;	     /* lock: while free; else c */
 	struct spinlock lock;
+	u32 free_table, nr_tables;	 /* lock: first free number, NIL; numbers ever used */
 	struct anon_vma *free_anon_vmas; /* lock */
 };
+#define NIL UINT32_MAX
 
 int rcl_mm_init(struct rcl *m)
 {
@@ -59,11 +67,13 @@ int rcl_mm_init(struct rcl *m)
 	if (!s)
 		return -ENOMEM;
 	s->tables = m->plat->ops->reserve(m->plat, m->nr_frames * PAGE_SIZE);
+	s->table_frames = m->plat->ops->reserve(m->plat, m->nr_frames * sizeof(u32));
+	s->free_table = NIL;
 	m->mm_state = s;
 	spin_init(&s->lock, m->threaded);
 	if (m->threaded)
 		s->versions = m->plat->ops->reserve(m->plat, m->nr_frames * PAGE_SIZE);
-	if (s->tables && (s->versions || !m->threaded))
+	if (s->tables && s->table_frames && (s->versions || !m->threaded))
 		return 0;
 	rcl_mm_exit(m);
 	return -ENOMEM;
@@ -83,6 +93,8 @@ void rcl_mm_exit(struct rcl *m)
 	}
 	if (s->versions)
 		m->plat->ops->release(m->plat, s->versions, m->nr_frames * PAGE_SIZE);
+	if (s->table_frames)
+		m->plat->ops->release(m->plat, s->table_frames, m->nr_frames * sizeof(u32));
 	if (s->tables)
 		m->plat->ops->release(m->plat, s->tables, m->nr_frames * PAGE_SIZE);
 	free(s);
@@ -127,14 +139,43 @@ bool rcl_mmap_lock_slow(struct rcl *m, struct mm *mm, enum mmap_lock_mode mode)
 
 /* ---- page tables ------------------------------------------------------------------------- */
 
-static struct page_table *table_of(struct rcl *m, u64 pfn)
+static struct page_table *table_of(struct rcl *m, u64 number)
 {
-	return ((struct mm_state *)m->mm_state)->tables + pfn;
+	return ((struct mm_state *)m->mm_state)->tables + number;
 }
 
-static u64 table_pfn(struct rcl *m, const struct page_table *t)
+static u32 table_number(struct rcl *m, const struct page_table *t)
 {
-	return (u64)(t - ((struct mm_state *)m->mm_state)->tables);
+	return (u32)(t - ((struct mm_state *)m->mm_state)->tables);
+}
+
+/* There are as many numbers as frames. */
+static struct page_table *take_number(struct rcl *m, const struct folio *f)
+{
+	struct mm_state *s = m->mm_state;
+	u32 n;
+
+	spin_lock(&s->lock);
+	n = s->free_table;
+	if (n != NIL)
+		s->free_table = s->table_frames[n];
+	else
+		n = s->nr_tables++;
+	s->table_frames[n] = (u32)folio_pfn(m, f);
+	spin_unlock(&s->lock);
+	return s->tables + n;
+}
+
+static struct folio *release_number(struct rcl *m, u32 n)
+{
+	struct mm_state *s = m->mm_state;
+	struct folio *f = pfn_folio(m, s->table_frames[n]);
+
+	spin_lock(&s->lock);
+	s->table_frames[n] = s->free_table;
+	s->free_table = n;
+	spin_unlock(&s->lock);
+	return f;
 }
 
 /* Tables with leaf entries and those right above count as page tables in the statistics. */
@@ -160,19 +201,21 @@ static struct page_table *alloc_table(struct rcl *m, struct mm *mm, int level)
 	if (level_counted(level))
 		rcl_mod_lruvec_state(rcl_memcg_lruvec(m, mm->memcg, folio_node(m, f)), NR_PAGETABLE,
 				     1);
-	return table_of(m, folio_pfn(m, f));
+	return take_number(m, f);
 }
 
 static void free_table(struct rcl *m, struct mm *mm, struct page_table *t, int level)
 {
-	struct folio *f = pfn_folio(m, table_pfn(m, t));
+	u32 number = table_number(m, t);
+	struct folio *f;
 
 #ifdef RCL_DEBUG_CHECKS
 	for (int i = 0; i < PTRS_PER_TABLE; i++)
 		RCL_ASSERT(!t->e[i]);
 #endif
-	if (!mm_is_threaded(mm) && (u32)mm->last_table == folio_pfn(m, f))
+	if (!mm_is_threaded(mm) && (u32)mm->last_table == number)
 		mm->last_table = NO_TABLE;
+	f = release_number(m, number);
 	shared_add(&mm->table_pages, -1, m->threaded);
 	if (level_counted(level))
 		rcl_mod_lruvec_state(rcl_memcg_lruvec(m, mm->memcg, folio_node(m, f)), NR_PAGETABLE,
@@ -233,7 +276,7 @@ pte_t *rcl_pte_alloc(struct rcl *m, struct mm *mm, u64 vpn)
 			/* Allocating may have waited while another thread filled the entry. */
 			lost = pte_present(*e);
 			if (!lost)
-				__atomic_store_n(e, pte_make(table_pfn(m, child), PTE_WRITE),
+				__atomic_store_n(e, pte_make(table_number(m, child), PTE_WRITE),
 						 __ATOMIC_RELEASE);
 			spin_unlock(&mm->page_table_lock);
 			if (lost)

@@ -7,7 +7,7 @@
  *
  *   none      0
  *   present   bit 0 set; bit 1 writable; bit 5 accessed; bit 6 dirty; bit 9 the shared zero page;
- *             bits 12..43 frame; bits 48..63 pins (host)
+ *             bits 12..43 frame (upper levels: number of a table); bits 48..63 pins (host)
  *   swapped   bit 0 clear, bit 2 set; bit 1: the page was this process's alone; bits 3..7 swap
  *             area; bits 8..57 offset in it
  *
@@ -124,8 +124,8 @@ struct mm {
 	struct rcl *m;		   /* c */
 	struct memcg *memcg;	   /* c: pays for page tables; NULL = root */
 	struct page_table *pgd;	   /* c */
-	struct page_table *tables; /* c: content of frame N, if it is a table, is tables[N] */
-	u64 last_table; /* vpn >> 9 << 32 | frame of the last table looked up (simulator); below */
+	struct page_table *tables; /* c: of the whole machine, by number */
+	u64 last_table; /* vpn >> 9 << 32 | number of the last table looked up (simulator); below */
 	size_t version_distance; /* c: from a word to its version, in bytes */
 	bool threaded;		 /* c: copy of m->threaded */
 	bool versions;		 /* c once used: words have versions (rcl_mm_want_versions) */
