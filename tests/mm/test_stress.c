@@ -18,6 +18,7 @@
 #include "../host/host_world.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #define MEMORY	    3000
 #define SWAP	    16384
@@ -237,12 +238,12 @@ static u64 pages_of(const struct area *a)
 {
 	return __atomic_load_n(&a->store->pages, __ATOMIC_ACQUIRE);
 }
-/* Mostly a few, sometimes any. */
+/* Often one of a few, so that threads meet; mostly of a quarter; sometimes any. */
 static u64 some_page(struct thread *t, const struct area *a)
 {
-	u64 n = pages_of(a);
+	u64 n = pages_of(a), r = below(t, 8);
 
-	return random_of(t) & 3 ? below(t, n / 4) : below(t, n);
+	return below(t, r < 3 ? 12 : r < 7 ? n / 4 : n);
 }
 
 static void pin_one(struct thread *t)
@@ -297,6 +298,8 @@ static void peek(struct thread *t)
 	word = __atomic_load_n(pte, __ATOMIC_ACQUIRE);
 	if (pte_present(word) && !(word & PTE_ZERO) && !(version & (PTE_VERSION_STEP - 1))) {
 		t->peeks++;
+		if (!below(t, 4))
+			sched_yield(); /* so that something may have happened to the page */
 		stamp = peek_stamp(data_of(t, pte_pfn(word)));
 		__asm__ volatile("" ::: "memory"); /* loads are not reordered on what runs this */
 		if (!((__atomic_load_n(pte, __ATOMIC_ACQUIRE) ^ word) &
