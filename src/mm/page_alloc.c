@@ -276,7 +276,7 @@ static inline struct folio *alloc_from_zone(struct zone *z, u32 order, u32 migra
  */
 static always_inline void prepare_folio(struct zone *z, struct folio *f, u32 order)
 {
-	RCL_DEBUG_ASSERT(!f->refcount && !f->mapcount && !f->memcg);
+	RCL_DEBUG_ASSERT(!folio_ref_count(f) && !f->mapcount && !f->memcg);
 	RCL_DEBUG_ASSERT(f->order == order && folio_zone(z->m, f) == z);
 	(void)order;
 	set_flags(f, z->frame_flags);
@@ -472,9 +472,10 @@ static __attribute__((noinline)) void clear_mlocked(struct zone *z, struct folio
 /* The last look at a block before it is free: nobody may use, list, map or pay for it. */
 static always_inline void check_free(struct zone *z, struct folio *f, u32 order)
 {
-	u32 flags = f->flags;
+	u32 flags = folio_flags(f);
 
-	RCL_ASSERT(!(f->refcount | f->mapcount) && !f->memcg);
+	/* (As words: a look-up that comes too late may just be trying to get a reference.) */
+	RCL_ASSERT(!(folio_ref_count(f) | hint_read(&f->mapcount)) && !f->memcg);
 	RCL_ASSERT(f->order == order);
 	if (unlikely(flags & (FLAGS_CHECK_AT_FREE | BIT(PG_mlocked)))) {
 		RCL_ASSERT(!(flags & FLAGS_CHECK_AT_FREE));
