@@ -400,6 +400,8 @@ static void sync_file(struct thread *t)
 	struct file handle;
 	int err;
 
+	/* It may wait for pages that are pinned for writing, by us or by who waits like us. */
+	unpin_some(t, 0);
 	rcl_file_open(t->x->m, a->file->mapping, &handle);
 	err = rcl_file_fsync(t->x->m, &handle);
 	CHECK(!err, "fsync: %d", err);
