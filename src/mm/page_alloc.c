@@ -118,7 +118,7 @@ bool rcl_watermark_ok(struct zone *z, u32 order, u64 mark, u32 highest_zoneidx, 
 		if (alloc_flags & ALLOC_OOM)
 			least -= least / 2;
 	}
-	if (free_pages <= least + (s64)z->lowmem_reserve[highest_zoneidx])
+	if (free_pages <= least + (s64)hint_read(&z->lowmem_reserve[highest_zoneidx]))
 		return false;
 	return !order || has_fitting_block(z, order, alloc_flags);
 }
@@ -137,7 +137,7 @@ static inline bool watermark_fast(struct zone *z, u32 order, u64 mark, u32 highe
 	s64 free_pages = zone_page_state(z, NR_FREE_PAGES);
 
 	if (likely(!order) && free_pages - unusable_free(z, 0, alloc_flags) >
-				      (s64)(mark + z->lowmem_reserve[highest_zoneidx]))
+				      (s64)(mark + hint_read(&z->lowmem_reserve[highest_zoneidx])))
 		return true;
 	if (rcl_watermark_ok(z, order, mark, highest_zoneidx, alloc_flags, free_pages))
 		return true;
@@ -205,7 +205,8 @@ static always_inline struct folio *pcp_take(struct zone *z, struct cpu *cpu,
 	if (unlikely(pcp->free_factor))
 		pcp->free_factor >>= 1;
 	pcp->count -= 1u << order;
-	cpu->events[PGALLOC_DMA + z->type] += 1 << order;
+	hint_set(&cpu->events[PGALLOC_DMA + z->type],
+		 cpu->events[PGALLOC_DMA + z->type] + (1 << order));
 	return f;
 }
 
@@ -248,7 +249,8 @@ static struct folio *alloc_from_buddy(struct zone *z, u32 order, u32 migratetype
 		return NULL;
 
 	ref = get_cpu(m, rcl_is_simulated(m->plat));
-	ref.cpu->events[PGALLOC_DMA + z->type] += 1 << order;
+	hint_set(&ref.cpu->events[PGALLOC_DMA + z->type],
+		 ref.cpu->events[PGALLOC_DMA + z->type] + (1 << order));
 	put_cpu(ref);
 	return describe_block(z, pfn, order);
 }
@@ -384,7 +386,7 @@ static always_inline struct folio *alloc_fast(struct rcl *m, struct node *nd, gf
 	if (unlikely(gfp & (__GFP_WRITE | __GFP_THISNODE) || m->tun.fail_alloc || !z))
 		return NULL;
 	if (unlikely(shared_read(&z->stat[NR_FREE_PAGES]) - (s64)z->nr_reserved_highatomic <=
-		     (s64)(wmark_pages(z, WMARK_LOW) + z->lowmem_reserve[highest])))
+		     (s64)(wmark_pages(z, WMARK_LOW) + hint_read(&z->lowmem_reserve[highest]))))
 		return NULL;
 
 	ref = get_cpu(m, simulated);
@@ -516,7 +518,7 @@ static __attribute__((noinline)) void free_to_buddy(struct zone *z, struct folio
 	mod_zone_state(z, NR_FREE_PAGES, 1 << order);
 	spin_unlock(&z->lock);
 	ref = get_cpu(m, rcl_is_simulated(m->plat));
-	ref.cpu->events[PGFREE] += 1 << order;
+	hint_set(&ref.cpu->events[PGFREE], ref.cpu->events[PGFREE] + (1 << order));
 	put_cpu(ref);
 }
 
@@ -527,7 +529,7 @@ static always_inline void free_block(struct rcl *m, struct folio *f, u32 order, 
 
 	check_free(z, f, order);
 	ref = get_cpu(m, simulated);
-	ref.cpu->events[PGFREE] += 1 << order;
+	hint_set(&ref.cpu->events[PGFREE], ref.cpu->events[PGFREE] + (1 << order));
 	free_to_pcp(m, z, z->pcp + ref.id, f, order);
 	put_cpu(ref);
 }
@@ -566,7 +568,7 @@ void rcl_free_folio_list(struct rcl *m, struct list_head *list)
 		free_to_pcp(m, z, pcp, f, 0);
 		nr++;
 	}
-	ref.cpu->events[PGFREE] += nr;
+	hint_set(&ref.cpu->events[PGFREE], ref.cpu->events[PGFREE] + (nr));
 	put_cpu(ref);
 	list_init(list);
 }

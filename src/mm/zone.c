@@ -287,8 +287,8 @@ static void set_lowmem_reserve(struct node *nd)
 
 		for (u32 up = t + 1; up < MAX_NR_ZONES; up++) {
 			above += nd->zones[up].managed_pages;
-			z->lowmem_reserve[up] =
-				ratio[t] && managed_zone(z) ? above / (u64)ratio[t] : 0;
+			hint_set(&z->lowmem_reserve[up],
+				 ratio[t] && managed_zone(z) ? above / (u64)ratio[t] : 0);
 		}
 	}
 }
@@ -296,14 +296,16 @@ static void set_lowmem_reserve(struct node *nd)
 /* What is never there for page cache: each zone's reserve and what kswapd keeps free. */
 static void set_totalreserve(struct node *nd)
 {
-	nd->totalreserve_pages = 0;
+	u64 pages = 0;
+
 	for_each_zone (z, nd) {
 		u64 most = 0;
 
 		for (u32 t = z->type; t < MAX_NR_ZONES; t++)
 			most = max(most, z->lowmem_reserve[t]);
-		nd->totalreserve_pages += min(most + high_wmark_pages(z), z->managed_pages);
+		pages += min(most + high_wmark_pages(z), z->managed_pages);
 	}
+	hint_set(&nd->totalreserve_pages, pages);
 }
 
 void rcl_setup_watermarks(struct rcl *m)
