@@ -182,7 +182,7 @@ static u64 node_dirtyable(struct node *nd)
 
 	for_each_zone (z, nd)
 		pages += (u64)zone_page_state(z, NR_FREE_PAGES);
-	pages = sub_floor(pages, nd->totalreserve_pages);
+	pages = sub_floor(pages, hint_read(&nd->totalreserve_pages));
 	return pages + (u64)node_page_state(nd, NR_INACTIVE_FILE) +
 	       (u64)node_page_state(nd, NR_ACTIVE_FILE);
 }
@@ -201,7 +201,7 @@ u64 rcl_global_dirtyable_memory(struct rcl *m)
 	u64 pages = 0, reserve = 0;
 
 	for (u32 n = 0; n < m->nr_nodes; n++) {
-		reserve += m->nodes[n].totalreserve_pages;
+		reserve += hint_read(&m->nodes[n].totalreserve_pages);
 		for_each_zone (z, &m->nodes[n])
 			pages += (u64)zone_page_state(z, NR_FREE_PAGES);
 	}

@@ -6,6 +6,7 @@
  * number of inserted, deleted and changed characters, where the prefix ("vm.", "debug.") may be
  * left out for nothing and '-' equals '_', because the kernel itself has both.
  */
+#include "mm/lock.h"
 #include "mm/tunables.h"
 
 static const struct rcl_tunable_info table[] = {
@@ -98,7 +99,8 @@ const struct rcl_tunable_info *rcl_tunable_find(const char *name, const char **n
 	return NULL;
 }
 
-int rcl_tunables_set(struct tunables *t, const char *name, s64 value)
+/* (Machines may be running: they read words, whenever they need them.) */
+RCL_RACY int rcl_tunables_set(struct tunables *t, const char *name, s64 value)
 {
 	const struct rcl_tunable_info *info = rcl_tunable_find(name, NULL);
 
