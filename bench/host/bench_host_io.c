@@ -4,7 +4,8 @@
  * hand, at the same depth in the same run. Kinds take turns; medians of all rounds, and of the
  * ratios within a round.
  *
- *   bench_host_io [-r rounds] [-t seconds of each] [-s MiB] [directory, default /var/tmp]
+ *   bench_host_io [-r rounds] [-t seconds of each] [-s MiB] [-k kind besides raw] [-d depth]
+ *		   [directory, default /var/tmp]
  *
  *   raw            a ring as it comes: reap what there is, refill, submit and wait
  *   raw-fixed      with registered file and buffers
@@ -41,6 +42,7 @@ static const char *const names[] = {"raw",	"raw-fixed",	 "raw-deferred",
 
 struct bench {
 	const char *path;
+	const char *only;
 	u64 blocks, random;
 	double seconds;
 	int fd;
@@ -108,7 +110,7 @@ static struct result run_raw(struct bench *b, enum kind kind, u32 depth)
 		die("registering", 0);
 	start = clock_s(CLOCK_MONOTONIC);
 	cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID);
-	while ((reads & 63) || clock_s(CLOCK_MONOTONIC) < start + b->seconds) {
+	while (clock_s(CLOCK_MONOTONIC) < start + b->seconds) {
 		struct io_uring_cqe *cqe;
 		u32 head, nr = 0;
 
@@ -197,7 +199,7 @@ static struct result run_platform(struct bench *b, enum kind kind, u32 depth)
 		w->ended[i] = 1;
 	start = clock_s(CLOCK_MONOTONIC);
 	cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID);
-	while ((reads & 63) || clock_s(CLOCK_MONOTONIC) < start + b->seconds) {
+	while (clock_s(CLOCK_MONOTONIC) < start + b->seconds) {
 		u32 seen = __atomic_load_n(&w->nr_ended, __ATOMIC_ACQUIRE);
 
 		if (kind == PLATFORM_PLUG)
@@ -259,8 +261,12 @@ static void compare(struct bench *b, u32 depth, u32 rounds)
 		for (u32 i = 0; i < NR_KINDS; i++) {
 			/* Forwards and backwards, so that a drift hits all alike. */
 			enum kind kind = r & 1 ? NR_KINDS - 1 - i : i;
-			struct result res = kind <= RAW_DEFERRED ? run_raw(b, kind, depth)
-								 : run_platform(b, kind, depth);
+			struct result res;
+
+			if (kind != RAW && b->only && strcmp(b->only, names[kind]))
+				continue;
+			res = kind <= RAW_DEFERRED ? run_raw(b, kind, depth)
+						   : run_platform(b, kind, depth);
 
 			wall[kind][r] = res.wall;
 			cpu[kind][r] = res.cpu;
@@ -272,6 +278,8 @@ static void compare(struct bench *b, u32 depth, u32 rounds)
 	for (u32 kind = 0; kind < NR_KINDS; kind++) {
 		double ns = median(wall[kind], rounds);
 
+		if (kind != RAW && b->only && strcmp(b->only, names[kind]))
+			continue;
 		printf("%5u %-14s %10.0f %10.2f %10.2f %8.3f\n", depth, names[kind], 1e9 / ns,
 		       ns * depth / 1000, median(cpu[kind], rounds) / 1000,
 		       median(ratio[kind], rounds));
@@ -303,16 +311,20 @@ int main(int argc, char **argv)
 {
 	struct bench b = {.blocks = 512 * 256, .random = 88172645463325252ull, .seconds = 1};
 	char path[4096];
-	u32 rounds = 5;
+	u32 rounds = 5, depth = 0;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "r:t:s:")) != -1) {
+	while ((opt = getopt(argc, argv, "r:t:s:k:d:")) != -1) {
 		if (opt == 'r')
 			rounds = min(max((u32)atoi(optarg), 1u), (u32)MAX_ROUNDS);
 		else if (opt == 't')
 			b.seconds = atof(optarg);
 		else if (opt == 's')
 			b.blocks = (u64)max(atoi(optarg), 1) * 256;
+		else if (opt == 'k')
+			b.only = optarg;
+		else if (opt == 'd')
+			depth = min(max((u32)atoi(optarg), 1u), (u32)MAX_DEPTH);
 		else
 			return 2;
 	}
@@ -320,8 +332,9 @@ int main(int argc, char **argv)
 		 optind < argc ? argv[optind] : "/var/tmp", (int)getpid());
 	b.path = path;
 	make_file(&b);
-	compare(&b, 1, rounds);
-	compare(&b, MAX_DEPTH, rounds);
+	compare(&b, depth ? depth : 1, rounds);
+	if (!depth)
+		compare(&b, MAX_DEPTH, rounds);
 	unlink(path);
 	close(b.fd);
 	return 0;

@@ -4,10 +4,12 @@
  *
  * Chance is a hash of seed, rule, request and place, so a transfer that is tried again meets the
  * same error again, and its neighbours do not. An error by count (nth) is remembered in the request
- * for the same reason. Everything else strikes the first transfer of a request only, so that what
- * was interrupted or fell short gets through in the end.
+ * for the same reason. Everything else strikes the first transfer of a request only, or the first
+ * SHORT_TRANSFERS, so that what was interrupted or fell short gets through in the end.
  */
 #include "platform/host/io.h"
+
+#define SHORT_TRANSFERS 2
 
 static u64 scramble(u64 z)
 {
@@ -25,7 +27,8 @@ static bool concerns(const struct rcl_host_fault_rule *rule, const struct host_r
 		return false;
 	if (rule->op != RCL_FAULT_ANY && rule->op != r->op)
 		return false;
-	if (rule->kind != RCL_FAULT_ERROR && r->transfers)
+	if (rule->kind != RCL_FAULT_ERROR &&
+	    r->transfers >= (rule->kind == RCL_FAULT_SHORT ? SHORT_TRANSFERS : 1))
 		return false;
 	return !rule->nr_blocks ||
 	       (first < rule->first_block + rule->nr_blocks && end > rule->first_block);
@@ -85,7 +88,12 @@ void rcl_host_fault_before(struct host_io *io, struct host_request *r)
 	r->transfers++;
 }
 
-s64 rcl_host_fault_after(struct host_request *r, s64 res)
+s64 rcl_host_fault_after(struct host_io *io, struct host_request *r, s64 res)
 {
-	return res > 0 ? res - min(res, (s64)r->lose) : res;
+	u32 lose = res > 0 ? (u32)min(res, (s64)r->lose) : 0;
+
+	/* What is said not to have been read must not be there. */
+	for (u32 at = r->from + (u32)res - lose; r->op == RCL_IO_READ && lose; lose--, at++, res--)
+		host_page_data(io, r, at >> PAGE_SHIFT)[at & (PAGE_SIZE - 1)] = (char)0xa5;
+	return res - lose;
 }

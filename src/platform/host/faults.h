@@ -11,7 +11,7 @@
 
 enum rcl_host_fault_kind {
 	RCL_FAULT_ERROR, /* the pages concerned fail with -amount (EIO, ENOSPC); nothing is done */
-	RCL_FAULT_SHORT, /* the first transfer of a request does amount bytes less */
+	RCL_FAULT_SHORT, /* the first two transfers of a request do amount bytes less */
 	RCL_FAULT_DELAY, /* it starts amount nanoseconds later */
 	RCL_FAULT_EINTR, /* it is interrupted amount times before it is done */
 	RCL_FAULT_CORRUPT, /* one bit of the first page read comes out wrong */

@@ -108,6 +108,10 @@ static inline u64 host_device_bytes(const struct host_device *d)
 {
 	return __atomic_load_n(&d->bytes, __ATOMIC_RELAXED);
 }
+static inline char *host_page_data(struct host_io *io, const struct host_request *r, u32 page)
+{
+	return host_folio_data(io->h, r->pages[page].folio);
+}
 static inline void host_count(u64 *counter, u64 n)
 {
 	__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
@@ -157,6 +161,6 @@ void rcl_host_pool_start(struct host_io *io, struct host_request *list);
 /* A request's next transfer is about to start: decides inject, delay_ns, lose. */
 void rcl_host_fault_before(struct host_io *io, struct host_request *r);
 /* What it came to, as the request shall see it. */
-s64 rcl_host_fault_after(struct host_request *r, s64 res);
+s64 rcl_host_fault_after(struct host_io *io, struct host_request *r, s64 res);
 
 #endif

@@ -89,11 +89,6 @@ static struct host_request *wait_for_request(struct host_io *io, struct host_thr
 
 /* ---- transfers ---- */
 
-static char *page_data(struct host_io *io, const struct host_request *r, u32 page)
-{
-	return host_folio_data(io->h, r->pages[page].folio);
-}
-
 /* Lay out the next transfer: from what is done to the end, or to the end of a page. */
 static void prepare(struct host_io *io, struct host_request *r)
 {
@@ -108,7 +103,7 @@ static void prepare(struct host_io *io, struct host_request *r)
 	for (at = r->from; at < r->upto;) {
 		u32 in_page = at & (PAGE_SIZE - 1);
 		u32 len = min((u32)PAGE_SIZE - in_page, r->upto - at);
-		char *p = page_data(io, r, at >> PAGE_SHIFT) + in_page;
+		char *p = host_page_data(io, r, at >> PAGE_SHIFT) + in_page;
 
 		if (nr && (char *)r->iov[nr - 1].iov_base + r->iov[nr - 1].iov_len == p)
 			r->iov[nr - 1].iov_len += len;
@@ -126,7 +121,7 @@ static void zero_rest(struct host_io *io, struct host_request *r)
 	for (u32 at = r->done; at < r->bytes;) {
 		u32 in_page = at & (PAGE_SIZE - 1);
 
-		memset(page_data(io, r, at >> PAGE_SHIFT) + in_page, 0, PAGE_SIZE - in_page);
+		memset(host_page_data(io, r, at >> PAGE_SHIFT) + in_page, 0, PAGE_SIZE - in_page);
 		at += (u32)PAGE_SIZE - in_page;
 	}
 }
@@ -137,7 +132,7 @@ static int verify(struct host_io *io, struct host_request *r, u32 page)
 	struct host_device *d = r->dev;
 	u32 want = __atomic_load_n(&d->sums[r->pages[page].block], __ATOMIC_RELAXED);
 
-	if (likely(rcl_host_checksum(page_data(io, r, page)) == want))
+	if (likely(rcl_host_checksum(host_page_data(io, r, page)) == want))
 		return 0;
 	host_count(&d->checksum_errors, 1);
 	return -EIO;
@@ -154,14 +149,14 @@ static void end_pages(struct host_io *io, struct host_request *r, u32 upto, int 
 
 		if (!err && r->op == RCL_IO_READ) {
 			if (unlikely(r->corrupt && r->ended == 0))
-				page_data(io, r, 0)[PAGE_SIZE / 2] ^= 1;
+				host_page_data(io, r, 0)[PAGE_SIZE / 2] ^= 1;
 			if (r->dev->swap)
 				err = verify(io, r, r->ended);
 		}
 		if (unlikely(err))
 			host_count(&r->dev->errors, 1);
-		__atomic_fetch_sub(&h->io_inflight, 1, __ATOMIC_RELAXED);
 		h->end_io(h->plat.m, &page, err);
+		__atomic_fetch_sub(&h->io_inflight, 1, __ATOMIC_RELEASE);
 	}
 }
 
@@ -207,7 +202,7 @@ bool rcl_host_request_step(struct host_io *io, struct host_request *r, s64 res)
 	u32 at;
 
 	if (unlikely(io->faults))
-		res = rcl_host_fault_after(r, res);
+		res = rcl_host_fault_after(io, r, res);
 	/* ECANCELED: the thread that submitted it is gone. */
 	if (unlikely(res == -EINTR || res == -EAGAIN || res == -ECANCELED))
 		return again(io, r, INTERRUPTS);
@@ -285,8 +280,8 @@ static bool ends_at_once(struct rcl_host *h, struct host_device *d, const struct
 		host_count(&d->errors, 1);
 	else if (io->op == RCL_IO_READ)
 		memset(host_folio_data(h, io->folio), 0, PAGE_SIZE);
-	__atomic_fetch_sub(&h->io_inflight, 1, __ATOMIC_RELAXED);
 	h->end_io(h->plat.m, io, err);
+	__atomic_fetch_sub(&h->io_inflight, 1, __ATOMIC_RELEASE);
 	return true;
 }
 
@@ -338,13 +333,14 @@ static void complete_request(struct host_io *io, struct host_request *r)
 		host_count(&d->written_bytes, r->bytes);
 		for (u32 i = 0; d->swap && i < r->nr_pages; i++)
 			__atomic_store_n(&d->sums[r->pages[i].block],
-					 rcl_host_checksum(page_data(io, r, i)), __ATOMIC_RELAXED);
+					 rcl_host_checksum(host_page_data(io, r, i)),
+					 __ATOMIC_RELAXED);
 	} else {
 		host_count(&d->reads, 1);
 		host_count(&d->read_bytes, r->bytes);
 		/* A transfer of a part leaves the rest as it was. */
 		if (r->bytes & (PAGE_SIZE - 1))
-			memset(page_data(io, r, 0) + r->bytes, 0, PAGE_SIZE - r->bytes);
+			memset(host_page_data(io, r, 0) + r->bytes, 0, PAGE_SIZE - r->bytes);
 	}
 	prepare(io, r);
 }
@@ -470,8 +466,7 @@ int rcl_host_io_init(struct rcl_host *h)
 	struct host_io *io;
 	int err;
 
-	if (h->cfg.io_depth > HOST_MAX_DEPTH)
-		return -EINVAL;
+	h->cfg.io_depth = min(h->cfg.io_depth, HOST_MAX_DEPTH);
 	io = calloc(1, sizeof(*io));
 	if (!io)
 		return -ENOMEM;
