@@ -109,9 +109,14 @@ static inline s64 shared_add(s64 *p, s64 n, bool threaded)
  * A function that reads what others, with or without a lock, are just writing: it gets whole words
  * from memory that is always there, and what it does is right whatever they are.
  */
-#ifdef __SANITIZE_THREAD__
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
 #define RCL_RACY __attribute__((no_sanitize("thread")))
-#else
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define RCL_RACY __attribute__((no_sanitize("thread")))
+#endif
+#ifndef RCL_RACY
 #define RCL_RACY
 #endif
 

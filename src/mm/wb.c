@@ -372,10 +372,16 @@ void rcl_writeback_exit(struct rcl *m)
 	if (!ws)
 		return;
 	for (u32 dev = 0; dev < WB_MAX_DEVICES; dev++) {
-		if (!ws->bdis[dev])
-			continue;
-		rcl_flusher_stop(ws->bdis[dev]);
-		free_bdi(ws->bdis[dev]);
+		if (ws->bdis[dev])
+			rcl_flusher_stop(ws->bdis[dev]);
+	}
+	/* The last to submit I/O are gone. What they have submitted ends with all of us in place.
+	 */
+	if (m->plat->ops->drain_io)
+		m->plat->ops->drain_io(m->plat);
+	for (u32 dev = 0; dev < WB_MAX_DEVICES; dev++) {
+		if (ws->bdis[dev])
+			free_bdi(ws->bdis[dev]);
 	}
 	if (ws->domains)
 		m->plat->ops->release(m->plat, ws->domains, ws->domains_bytes);

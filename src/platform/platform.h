@@ -106,6 +106,8 @@ struct platform_ops {
 	void (*release)(struct platform *p, void *mem, size_t bytes);
 	/* The machine is about to close: make it forget tasks of the platform's (NULL: none). */
 	void (*closing)(struct platform *p);
+	/* Wait until no I/O is under way and no rcl_end_io() either (NULL: does not matter). */
+	void (*drain_io)(struct platform *p);
 };
 
 /* The part both platforms share; embedded first in the platform's own struct. */

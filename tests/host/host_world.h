@@ -187,10 +187,8 @@ static inline void host_world_settle(struct host_world *w)
 }
 
 /* Address spaces are gone already. Page caches go with the machine; then the files. */
-static inline void host_world_close(struct host_world *w)
+static inline void host_world_close_at_once(struct host_world *w)
 {
-	host_world_settle(w);
-	assert_true(rcl_check(w->m));
 	rcl_machine_close(w->m);
 	rcl_host_leave(w->h, w->task);
 	for (u32 i = 0; i < w->nr_files; i++) {
@@ -202,6 +200,12 @@ static inline void host_world_close(struct host_world *w)
 	rcl_host_destroy(w->h);
 	assert_int_equal(rmdir(w->dir), 0);
 	free(w);
+}
+static inline void host_world_close(struct host_world *w)
+{
+	host_world_settle(w);
+	assert_true(rcl_check(w->m));
+	host_world_close_at_once(w);
 }
 
 #endif

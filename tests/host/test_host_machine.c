@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE 1
 #include "host_world.h"
+#include "platform/host/faults.h"
 
 #include <fcntl.h>
 
@@ -205,12 +206,52 @@ static void file_four_threads_pool(void **state)
 	write_and_read(false, 4, true);
 }
 
+/* A machine that closes waits for the writes it has started, which take a while here. */
+static void close_while_writing(bool no_uring)
+{
+	struct rcl_host_fault_rule slow = {.kind = RCL_FAULT_DELAY,
+					   .dev = RCL_FAULT_ANY,
+					   .op = RCL_IO_WRITE,
+					   .nth = 1,
+					   .amount = 30 * RCL_NSEC_PER_MSEC};
+	struct rcl_host_faults faults = {.seed = 1, .nr_rules = 1, .rules = &slow};
+	struct host_world *w = host_world_open(&(struct host_world_options){
+		.pages = 2048, .swap_pages = 8192, .no_uring = no_uring, .faults = &faults});
+	struct mm *mm;
+	u64 page = 0;
+
+	assert_int_equal(rcl_mm_create(w->m, NULL, &mm), 0);
+	assert_int_equal(rcl_mmap(w->m, mm, 0, 8000, VM_READ | VM_WRITE, NULL, 0), 0);
+	while (!__atomic_load_n(&w->h->io_inflight, __ATOMIC_RELAXED)) {
+		assert_true(page < 8000);
+		assert_int_equal(host_page_write(w, mm, page, page + 1), 0);
+		page++;
+	}
+	rcl_mm_destroy(w->m, mm);
+	host_world_close_at_once(w);
+}
+static void close_while_writing_uring(void **state)
+{
+	(void)state;
+	close_while_writing(false);
+}
+static void close_while_writing_pool(void **state)
+{
+	(void)state;
+	close_while_writing(true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(anon_one_thread),	  cmocka_unit_test(anon_four_threads),
-		cmocka_unit_test(anon_four_threads_pool), cmocka_unit_test(file_one_thread),
-		cmocka_unit_test(file_four_threads),	  cmocka_unit_test(file_four_threads_pool),
+		cmocka_unit_test(anon_one_thread),
+		cmocka_unit_test(anon_four_threads),
+		cmocka_unit_test(anon_four_threads_pool),
+		cmocka_unit_test(file_one_thread),
+		cmocka_unit_test(file_four_threads),
+		cmocka_unit_test(file_four_threads_pool),
+		cmocka_unit_test(close_while_writing_uring),
+		cmocka_unit_test(close_while_writing_pool),
 	};
 
 	host_watchdog(300);

@@ -87,7 +87,8 @@ static u64 scramble(u64 z)
 	return z ^ z >> 31;
 }
 
-void rcl_host_stamp(void *page, u64 stamp)
+/* A page that is pinned for writing may be on its way to the disk: then it goes there once more. */
+RCL_RACY void rcl_host_stamp(void *page, u64 stamp)
 {
 	u64 *words = page, step = scramble(stamp);
 

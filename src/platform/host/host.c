@@ -87,6 +87,7 @@ static const struct platform_ops host_ops = {
 	.reserve = reserve,
 	.release = release,
 	.closing = rcl_host_closing,
+	.drain_io = rcl_host_drain_io,
 };
 
 /* A seed that nobody chose. */

@@ -79,7 +79,7 @@ struct rcl_host {
 
 	/* The I/O half. */
 	struct host_io *io; /* I */
-	u32 io_inflight;    /* A: pages submitted and not ended yet */
+	u32 io_inflight;    /* A: pages submitted whose end_io() has not returned yet */
 	u32 io_reapers;	    /* A: threads asleep in a queue of completions, not on their word */
 	/* c: rcl_end_io, unless a test puts another here before any I/O */
 	void (*end_io)(struct rcl *m, const struct rcl_io *io, int error);
@@ -132,6 +132,7 @@ void rcl_host_join(struct platform *p, struct task *t);
 int rcl_host_wait_on(struct platform *p, u32 *word, u32 value, u64 timeout_ns, bool io);
 u32 rcl_host_wake(struct platform *p, u32 *word, u32 n);
 void rcl_host_closing(struct platform *p);
+void rcl_host_drain_io(struct platform *p);
 /*
  * A thread of the platform's own that calls into the engine (rcl_end_io): named, signals blocked,
  * a task that no machine lists. It must not outlive the host. 0 or -errno.

@@ -192,6 +192,21 @@ void rcl_host_closing(struct platform *p)
 	pthread_mutex_unlock(&h->lock);
 }
 
+/*
+ * Whoever waited for a page may go on, and close the machine, before the thread that ended the
+ * page's I/O has left the engine. (Nobody wakes us: that thread may do no more than count.)
+ */
+void rcl_host_drain_io(struct platform *p)
+{
+	struct rcl_host *h = to_host(p);
+	struct host_thread *th = host_this_thread(h);
+	u32 left;
+
+	rcl_host_plug_flush(h, th);
+	while ((left = __atomic_load_n(&h->io_inflight, __ATOMIC_ACQUIRE)))
+		rcl_host_io_wait(h, th, &h->io_inflight, left, RCL_NSEC_PER_MSEC, true);
+}
+
 int rcl_host_threads_init(struct rcl_host *h)
 {
 	int err = pthread_key_create(&h->key, thread_ends);
