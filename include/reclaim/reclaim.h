@@ -299,7 +299,8 @@ enum rcl_pin_how {
 
 /*
  * A page in use. Only addr is the caller's business; the rest is how unpinning finds it. May be
- * moved, and undone through a copy, but once.
+ * moved, and undone through a copy, but once. (C++: say struct rcl_pin and struct rcl_peek, as
+ * functions have these names, too.)
  */
 struct rcl_pin {
 	void *addr; /* 4096 bytes, until unpinned; NULL: not pinned */
