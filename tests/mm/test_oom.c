@@ -14,7 +14,7 @@
 
 static struct {
 	struct mm *reaped;
-	u32 nr_reaped;
+	u32 nr_reaped, users;
 	u64 swap;
 	bool slow; /* reaping does not finish: the address space stays alive */
 } hook;
@@ -23,6 +23,7 @@ void hook_mm_reap(struct rcl *m, struct mm *mm)
 {
 	assert_false(spin_is_held(&m->tasks_lock));
 	hook.reaped = mm;
+	hook.users = mm->users;
 	hook.nr_reaped++;
 	if (hook.slow)
 		return;
@@ -93,6 +94,8 @@ static struct task *global_oom(struct world *w, gfp_t gfp, bool *progress)
 	rcl_oom_unlock(w->m);
 	if (hook.nr_reaped == before)
 		return NULL;
+	/* Its task may end, and let go of it, while it is being reaped. */
+	assert_int_equal(hook.users, hook.reaped == w->m->plat->current->mm ? 1 : 2);
 	return &w->tasks[hook.reaped - w->mms];
 }
 

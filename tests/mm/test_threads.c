@@ -22,6 +22,10 @@
 #include "mm/filemap.h"
 #include "mm/machine.h"
 #include "mm/mm.h"
+#include "mm/mm_lock.h"
+#include "mm/oom.h"
+#include "mm/page_alloc_internal.h"
+#include "mm/pin.h"
 #include "mm/swap.h"
 #include "mm/writeback.h"
 
@@ -39,7 +43,7 @@ struct worker {
 	struct world *w;
 	pthread_t thread;
 	struct file file; /* mappings of it may outlive the thread */
-	u64 seed, steps;
+	u64 seed, steps, killed;
 	u32 cpu;
 };
 struct world {
@@ -186,6 +190,74 @@ static u64 next_random(struct worker *k)
 	return z ^ z >> 31;
 }
 
+/*
+ * A task comes and goes with an address space of its own, and whoever runs out of memory meanwhile
+ * takes that: the killer may be at it while it is destroyed.
+ */
+static void live_and_die(struct worker *k, u64 pages)
+{
+	struct rcl *m = k->w->m;
+	struct task *t = calloc(1, sizeof(*t));
+	int err = rcl_mm_create(m, k->task.memcg, &t->mm);
+
+	assert_int_equal(err, 0);
+	t->memcg = k->task.memcg;
+	rcl_task_attach(m, t);
+	rcl_mmap(m, t->mm, 0, pages, VM_READ | VM_WRITE, NULL, 0);
+	for (u64 i = 0; i < pages && !err; i++)
+		err = rcl_handle_fault(m, t->mm, i, true, false);
+	k->killed += err == -EINTR;
+	rcl_task_detach(m, t);
+	rcl_mm_destroy(m, t->mm);
+	free(t);
+}
+
+static void kill_somebody(struct rcl *m, bool slowly)
+{
+	struct oom_control oc = {.gfp = GFP_KERNEL};
+	struct mm *mm = NULL;
+	struct task *t;
+
+	if (slowly) {
+		spin_lock(&m->tasks_lock);
+		list_for_each (t, &m->tasks, link)
+			if (t->mm && t->oom_score_adj != -1000)
+				mm = t->mm;
+		if (mm)
+			rcl_mm_get(mm);
+		spin_unlock(&m->tasks_lock);
+		sched_yield();
+		if (mm) {
+			rcl_mm_reap(m, mm);
+			rcl_mm_put(mm);
+		}
+		return;
+	}
+	if (!rcl_oom_trylock(m))
+		return;
+	rcl_out_of_memory(m, &oc);
+	rcl_oom_unlock(m);
+}
+
+/* The others may move and unmap what is pinned, so the pin is a short one: no table goes. */
+static void pin_some(struct worker *k, struct mm *mm, u64 vpn, u64 how)
+{
+	struct rcl *m = k->w->m;
+	bool write = how & PIN_WRITE;
+	pte_t *pte;
+	u64 pfn;
+
+	mmap_read_lock(m, mm);
+	pte = rcl_pte_lookup(mm, vpn);
+	if (pte && rcl_pin_fast(mm, pte, write, &pfn) && !rcl_unpin_fast(mm, pte, write))
+		rcl_unpin_page(m, mm, vpn, pte);
+	mmap_unlock(m, mm);
+	rcl_pin_prefetch(m, mm, vpn, 8);
+	/* A page that is pinned keeps its area, hence its table. */
+	if (!rcl_pin_page(m, mm, vpn, (u32)how, &pte, &pfn) && !rcl_unpin_fast(mm, pte, write))
+		rcl_unpin_page(m, mm, vpn, pte);
+}
+
 static void step(struct worker *k, struct mm *mm, struct file *file)
 {
 	struct rcl *m = k->w->m;
@@ -234,6 +306,17 @@ static void step(struct worker *k, struct mm *mm, struct file *file)
 	case 12:
 		if (!rcl_mremap(m, mm, vpn, pages, 2 * SPACE + vpn, pages))
 			rcl_mremap(m, mm, 2 * SPACE + vpn, pages, vpn, pages);
+		break;
+	case 13:
+		if (r >> 41 & 1)
+			live_and_die(k, pages);
+		else if (!(r >> 42 & 3))
+			kill_somebody(m, r >> 44 & 1);
+		break;
+	case 14:
+	case 15:
+	case 16:
+		pin_some(k, mm, vpn, r >> 40 & (PIN_WRITE | PIN_OVERWRITE | PIN_TRY));
 		break;
 	default:
 		for (u64 i = vpn; i < vpn + pages; i++)
@@ -289,6 +372,7 @@ static void threads(void **state)
 		k->cpu = i & 1; /* two threads on a CPU: as if they were switched in the middle */
 		k->task.memcg = w->group[i / 2];
 		k->task.mm = w->mm[i / 2];
+		k->task.oom_score_adj = -1000;
 		rcl_file_open(w->m, w->mapping, &k->file);
 		rcl_task_attach(w->m, &k->task);
 	}
@@ -343,5 +427,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(threads)};
 
+	alarm(120); /* who hangs fails */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
