@@ -207,22 +207,25 @@ static void sizes_change(void **state)
 static void cut_underneath(void **state)
 {
 	struct io_world *w = io_world_open(state, &(struct io_world_options){0});
-	int dev;
 
-	put_file(w, "file", 64 * PAGE_SIZE);
-	dev = rcl_host_open_file(w->h, io_path(w, "file"), 0);
-	memset(io_data(w, 0), 0x5a, 64 * PAGE_SIZE);
-	assert_int_equal(truncate(io_path(w, "file"), 20 * PAGE_SIZE + 1000), 0);
-	w->plat->ops->plug_start(w->plat);
-	for (u64 b = 0; b < 64; b++)
-		io_submit(w, dev, RCL_IO_READ, b, b, true);
-	for (u64 b = 0; b < 64; b++) {
-		assert_int_equal(io_wait(w, b), 0);
-		check_page(w, b, b, 20 * PAGE_SIZE + 1000);
+	for (u32 flags = 0; flags <= RCL_HOST_BUFFERED; flags += RCL_HOST_BUFFERED) {
+		int dev;
+
+		put_file(w, "file", 64 * PAGE_SIZE);
+		dev = rcl_host_open_file(w->h, io_path(w, "file"), flags);
+		assert_int_equal(truncate(io_path(w, "file"), 20 * PAGE_SIZE + 1000), 0);
+		memset(io_data(w, 0), 0x5a, 64 * PAGE_SIZE);
+		w->plat->ops->plug_start(w->plat);
+		for (u64 b = 0; b < 64; b++)
+			io_submit(w, dev, RCL_IO_READ, b, b, true);
+		for (u64 b = 0; b < 64; b++) {
+			assert_int_equal(io_wait(w, b), 0);
+			check_page(w, b, b, 20 * PAGE_SIZE + 1000);
+		}
+		w->plat->ops->plug_finish(w->plat);
+		assert_int_equal(io_info(w, dev).errors, 0);
+		io_file_gone(w, "file", dev);
 	}
-	w->plat->ops->plug_finish(w->plat);
-	assert_int_equal(io_info(w, dev).errors, 0);
-	io_file_gone(w, "file", dev);
 	io_world_close(w);
 }
 
