@@ -49,11 +49,12 @@
  *memory; rcl_unpin(), the peeks and what says so do not wait for I/O. No function may be called
  *from a signal handler. The machine's own threads block all signals.
  *
- * WRITING BACK. A dirty page of a file may be written at any time from the moment it is pinned for
- * writing: while it is pinned, too, so that what reaches the file may be half of a change, and is
- * written again later. After a crash of the program or the system the file holds, page by page, any
- * state since the last rcl_area_sync() that succeeded, or (system) part of one. A program that must
- * write its log first changes the page only once the log is on the disk.
+ * WRITING BACK. A dirty page of a file is written whenever it suits the machine, but never while it
+ * is pinned for writing: what reaches the file is what the page was between two such pins. So a
+ * program that must have its log on the disk before a page (write-ahead logging) keeps the page
+ * pinned for writing until the log is there. After a crash of the program the file holds, page by
+ * page, some such state, not older than the last rcl_area_sync() that succeeded; after a crash of
+ * the system the device may besides have torn the pages it was just writing.
  *
  * FORK. The machine belongs to the process that opened it. In a child its memory is not there:
  * calls return -ECHILD, addresses of pinned pages fault. A child may exec, or exit.
@@ -88,7 +89,7 @@ extern "C" {
 #define RCL_UNLIMITED  UINT64_MAX
 #define RCL_MIN_BUDGET (1ull << 20) /* 1 MiB */
 #define RCL_MAX_AREA   (1ull << 32) /* pages: 16 TiB */
-#define RCL_MAX_PINS   32767u	    /* of one page at a time; one more returns -EBUSY */
+#define RCL_MAX_PINS   1023u	    /* of one page at a time, 63 of them for writing; then -EBUSY */
 
 struct rcl_machine; /* a budget and everything in it */
 struct rcl_group;   /* a memory cgroup: a share of the budget with a limit of its own */
@@ -244,11 +245,11 @@ RCL_API int rcl_area_truncate(struct rcl_area *area, uint64_t bytes);
 RCL_API int rcl_area_punch(struct rcl_area *area, uint64_t first, uint64_t nr);
 /*
  * Write dirty pages of a file to the disk and wait until they are durable (fdatasync). Covers what
- * was written under pins that had been unpinned before the call; does not wait for pins, and pages
- * that are pinned for writing meanwhile are written as they happen to be. 0 means that this and
- * everything in the range since the last sync is on the disk; an error is reported once, and pages
- * whose writing failed are as lost as with fsync(2). nr 0: all pages from first on. Anonymous
- * areas: 0.
+ * was written under pins that had been unpinned before the call. Waits for pages that are pinned
+ * for writing just then, so whoever calls it has none of the area's pages pinned so. 0 means that
+ * this and everything in the range since the last sync is on the disk; an error is reported once,
+ * and pages whose writing failed are as lost as with fsync(2). nr 0: all pages from first on.
+ * Anonymous areas: 0.
  */
 RCL_API int rcl_area_sync(struct rcl_area *area, uint64_t first, uint64_t nr);
 

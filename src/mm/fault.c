@@ -387,6 +387,12 @@ static int make_file_page_writable(struct fault *ft, struct folio *f)
 
 	if (f->mapping != ft->vma->file->mapping)
 		return -EAGAIN;
+	/* What is on its way to the disk arrives as it is now. */
+	if (rcl_is_threaded(m) && folio_test(f, PG_writeback)) {
+		if (ft->nowait)
+			return -EAGAIN;
+		rcl_folio_wait_writeback(m, f);
+	}
 	if (mapping_flags(f->mapping) & MAPPING_BUFFERS && !folio_needs_release(f)) {
 		int err = rcl_folio_create_buffers(m, f);
 
@@ -702,7 +708,7 @@ int rcl_pin_page(struct rcl *m, struct mm *mm, u64 vpn, u32 how, pte_t **pte, u6
 		if (!err) {
 			*pte = rcl_pte_fast(mm, vpn);
 			done = *pte && rcl_pin_fast(mm, *pte, ft.write, pfn);
-			if (!done && *pte && pte_pins(pte_read(*pte)) >= PTE_MAX_PINS)
+			if (!done && *pte && pte_pins_full(pte_read(*pte), ft.write))
 				err = -EBUSY;
 		}
 		mmap_unlock(m, mm);

@@ -125,19 +125,34 @@ static void tag_pages_for_writeback(struct rcl *m, struct mapping *mapping, u64 
 	spin_unlock(&mapping->lock);
 }
 
-/* Write one page if it still wants it; true if it was submitted. */
+#define PINNED_WAIT_NS	   (u64)50000
+#define PINNED_WAIT_MAX_NS (u64)5000000
+
+/*
+ * Write one page if it still wants it; true if it was submitted. A page that is pinned for writing
+ * is left for the next time, or, if all must be written, waited for: unpinning wakes nobody.
+ */
 static bool write_one(struct rcl *m, struct mapping *mapping, struct folio *f, bool sync_all)
 {
-	folio_lock(m, f);
-	if (f->mapping != mapping || !folio_test(f, PG_dirty) ||
-	    (folio_test(f, PG_writeback) && !sync_all)) {
+	for (u64 wait = PINNED_WAIT_NS;; wait = min(2 * wait, PINNED_WAIT_MAX_NS)) {
+		u32 nobody_wakes = 0;
+
+		folio_lock(m, f);
+		if (f->mapping != mapping || !folio_test(f, PG_dirty) ||
+		    (folio_test(f, PG_writeback) && !sync_all))
+			break;
+		rcl_folio_wait_writeback(m, f);
+		if (likely(rcl_folio_clear_dirty_for_io(m, f))) {
+			rcl_file_writepage(m, f);
+			return true;
+		}
+		if (!sync_all)
+			break;
 		folio_unlock(m, f);
-		return false;
+		rcl_wait_on(m, &nobody_wakes, 0, wait, true);
 	}
-	rcl_folio_wait_writeback(m, f);
-	rcl_folio_clear_dirty_for_io(m, f);
-	rcl_file_writepage(m, f);
-	return true;
+	folio_unlock(m, f);
+	return false;
 }
 
 /* Write tagged pages of [*first, last]; *first becomes the index after the last one written. True

@@ -21,16 +21,17 @@
 #include "mm/workingset.h"
 
 typedef u64 pte_t;
-#define PTE_PRESENT	   (1ull << 0)
-#define PTE_WRITE	   (1ull << 1)
-#define PTE_SWAP	   (1ull << 2)
-#define PTE_ACCESSED	   (1ull << 5)
-#define PTE_DIRTY	   (1ull << 6)
-#define PTE_ZERO	   (1ull << 9)
-#define PTE_SWAP_EXCLUSIVE PTE_WRITE
-#define PTE_PFN_SHIFT	   12
-#define PTE_PIN_SHIFT	   48
-#define PTE_PINS	   (~0ull << PTE_PIN_SHIFT)
+#define PTE_PRESENT	    (1ull << 0)
+#define PTE_WRITE	    (1ull << 1)
+#define PTE_SWAP	    (1ull << 2)
+#define PTE_ACCESSED	    (1ull << 5)
+#define PTE_DIRTY	    (1ull << 6)
+#define PTE_ZERO	    (1ull << 9)
+#define PTE_SWAP_EXCLUSIVE  PTE_WRITE
+#define PTE_PFN_SHIFT	    12
+#define PTE_PIN_SHIFT	    48
+#define PTE_WRITE_PIN_SHIFT 58
+#define PTE_PINS	    (~0ull << PTE_PIN_SHIFT)
 
 /* Entries change under page_table_lock, but are also looked at without it: a hint, or a second look
  * follows. */
@@ -291,8 +292,11 @@ void rcl_rmap_fetch(struct rcl *m, struct folio *f);
 /* Remove all mappings, moving dirty bits to the folio; anonymous ones become swap entries (or
  * vanish when lazyfree and clean). */
 void rcl_try_to_unmap(struct rcl *m, struct folio *f);
-/* Write-protect and clean all mappings; how many were dirty (shared file writeback). */
-u32 rcl_folio_mkclean(struct rcl *m, struct folio *f);
+/*
+ * Write-protect and clean all mappings; how many were dirty (shared file writeback). Those pinned
+ * for writing stay as they are, and *held says that there are some.
+ */
+u32 rcl_folio_mkclean(struct rcl *m, struct folio *f, bool *held);
 /* One more mapping. A folio that was not anonymous yet becomes so, as the vma's page at vpn. */
 void rcl_folio_add_anon_rmap(struct rcl *m, struct folio *f, struct vma *vma, u64 vpn);
 void rcl_folio_add_file_rmap(struct rcl *m, struct folio *f, struct vma *vma);

@@ -3,13 +3,11 @@
  * Pins: the long way of letting go, reading ahead for pins, and counting them. (The long way of
  * pinning is a fault: fault.c.)
  *
- * A page that is pinned for writing may be written to the disk at any time. Writeback then takes
- * the dirty and write bits off its entry and writes what it finds; what the pin's owner writes
- * later would never reach the disk. So at the end of such a pin the entry is looked at, and if it
- * was cleaned, the page is marked dirty before the pin goes: as long as the pin is there the page
- * stays in its file, and the mark is made on the right page. The entry stays read-only, and the
- * next pin for writing is told to the filesystem again. Here the owner also waits if too much is
- * dirty.
+ * Writeback leaves alone what is pinned for writing, but other things may take the dirty or write
+ * bit off an entry. So at the end of such a pin the entry is looked at, and if it has lost one, the
+ * page is marked dirty before the pin goes: as long as the pin is there the page stays in its file,
+ * and the mark is made on the right page. The entry stays read-only, and the next pin for writing
+ * is told to the filesystem again. Here the owner also waits if too much is dirty.
  *
  * Locking: a pinned word keeps its frame without any lock. vmas are looked up under mm->lock.
  */
@@ -26,7 +24,7 @@ void rcl_unpin_page(struct rcl *m, struct mm *mm, u64 vpn, pte_t *pte)
 
 	(void)mm, (void)vpn;
 	rcl_folio_mark_dirty(m, f);
-	__atomic_fetch_sub(pte, PTE_PIN, __ATOMIC_RELEASE);
+	__atomic_fetch_sub(pte, pte_pin_of(true), __ATOMIC_RELEASE);
 	/* (The file stays: this is an access to its mapping, which the owner keeps.) */
 	if (mapping)
 		rcl_balance_dirty_pages(m, mapping);

@@ -2,12 +2,16 @@
 /*
  * Pins: a page-table word that says "in use, leave it" (host platform).
  *
- * Bits 48..63 of a present page-table word count its pins. A pin is taken and dropped with one
+ * Bits 48..57 of a present page-table word count its pins, bits 58..63 those of them that are for
+ * writing. A pin is taken and dropped with one
  * compare-and-swap on the word and no lock, so whoever changes a present word, pinned or not, does
  * that with a compare-and-swap too (pte_change in mm.h). While the count is not 0 the word keeps
- * its frame: reclaim, munmap and madvise leave the page alone; cleaning for writeback may take the
- * dirty and write bits, and unpinning a page that was pinned for writing notices that and marks the
- * page dirty again.
+ * its frame: reclaim, munmap and madvise leave the page alone.
+ *
+ * A page of a file that is pinned for writing is not written back: what a pin's owner has half
+ * changed does not reach the disk. Background writeback and reclaim pass over it, fsync waits.
+ * While it is being written back it cannot be pinned for writing, so what reaches the disk is what
+ * the page was between two such pins.
  *
  * Words live in page tables, which go with munmap (and a moving mremap). Whoever pins without
  * mm->lock, or keeps a pointer to a word, sees to it that its range stays mapped meanwhile.
@@ -26,12 +30,27 @@
 
 #include "mm/mm.h"
 
-#define PTE_PIN	     (1ull << PTE_PIN_SHIFT)
-#define PTE_MAX_PINS 32767u
+#define PTE_PIN		   (1ull << PTE_PIN_SHIFT)
+#define PTE_MAX_PINS	   1023u
+#define PTE_WRITE_PIN	   (1ull << PTE_WRITE_PIN_SHIFT)
+#define PTE_MAX_WRITE_PINS 63u
 
 static inline u32 pte_pins(pte_t p)
 {
-	return (u32)(p >> PTE_PIN_SHIFT);
+	return (u32)(p >> PTE_PIN_SHIFT & PTE_MAX_PINS);
+}
+static inline u32 pte_write_pins(pte_t p)
+{
+	return (u32)(p >> PTE_WRITE_PIN_SHIFT);
+}
+/* What a pin adds to the word. */
+static inline u64 pte_pin_of(bool write)
+{
+	return write ? PTE_PIN + PTE_WRITE_PIN : PTE_PIN;
+}
+static inline bool pte_pins_full(pte_t p, bool write)
+{
+	return pte_pins(p) == PTE_MAX_PINS || (write && pte_write_pins(p) == PTE_MAX_WRITE_PINS);
 }
 
 enum pin_how {
@@ -51,9 +70,9 @@ static inline bool rcl_pin_fast(struct mm *mm, pte_t *pte, bool write, u64 *pfn)
 	pte_t need = PTE_PRESENT | (write ? PTE_WRITE : 0), new;
 
 	do {
-		if ((old & (need | PTE_ZERO)) != need || pte_pins(old) >= PTE_MAX_PINS)
+		if ((old & (need | PTE_ZERO)) != need || pte_pins_full(old, write))
 			return false;
-		new = (old + PTE_PIN) | PTE_ACCESSED | (write ? PTE_DIRTY : 0);
+		new = (old + pte_pin_of(write)) | PTE_ACCESSED | (write ? PTE_DIRTY : 0);
 	} while (!__atomic_compare_exchange_n(pte, &old, new, true, __ATOMIC_ACQUIRE,
 					      __ATOMIC_RELAXED));
 	*pfn = pte_pfn(new);
@@ -64,9 +83,9 @@ static inline bool rcl_pin_fast(struct mm *mm, pte_t *pte, bool write, u64 *pfn)
 
 /*
  * The long way: fault the page in until it can be pinned. The running task pays. *pte and *pfn say
- * what was pinned. 0, or an error of rcl_handle_fault(); -EBUSY: PTE_MAX_PINS, or the page is
- * shared since a fork, pinned, and now to be written; -EAGAIN: PIN_TRY; -ENODATA: PIN_KEPT, or
- * beyond the end of a file.
+ * what was pinned. 0, or an error of rcl_handle_fault(); -EBUSY: no more pins of a page are
+ * possible, or the page is shared since a fork, pinned, and now to be written; -EAGAIN: PIN_TRY;
+ * -ENODATA: PIN_KEPT, or beyond the end of a file.
  */
 int rcl_pin_page(struct rcl *m, struct mm *mm, u64 vpn, u32 how, pte_t **pte, u64 *pfn);
 
@@ -85,8 +104,8 @@ static inline bool rcl_unpin_fast(struct mm *mm, pte_t *pte, bool write)
 	do {
 		if ((old & (PTE_WRITE | PTE_DIRTY)) != (PTE_WRITE | PTE_DIRTY))
 			return false;
-	} while (!__atomic_compare_exchange_n(pte, &old, old - PTE_PIN, true, __ATOMIC_RELEASE,
-					      __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(pte, &old, old - pte_pin_of(true), true,
+					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 	return true;
 }
 /* After rcl_unpin_fast() said false: mark the page dirty again, and unpin it. May wait. */

@@ -18,13 +18,15 @@
  *    user of the slot. Lazyfree and clean: the entry vanishes; but if it was written again, the
  *    folio is ordinary anonymous memory once more and stays mapped. In droppable memory all
  *    folios are lazyfree from the start, written or not, and remain so.
- *  - mkclean: entries lose dirty and write permission, so that the next write faults and is seen.
+ *  - mkclean: entries lose dirty and write permission, so that the next write faults and is seen;
+ *    those pinned for writing keep both, and hold the folio back from being written.
  *  - A pinned entry (pin.h) keeps its page, so unmapping ends there; cleaning does not mind pins.
  *
  * Locking: the list's lock, then page_table_lock of each address space.
  */
 #include "mm/machine.h"
 #include "mm/mm.h"
+#include "mm/pin.h"
 #include "mm/writeback.h"
 
 /* A vma may be cut, grown or advised about while we look; its lower part keeps its start. */
@@ -280,25 +282,38 @@ void rcl_try_to_unmap(struct rcl *m, struct folio *f)
 
 /* ---- clean ------------------------------------------------------------------------------- */
 
+struct mkclean {
+	u32 cleaned;
+	bool held;
+};
+
 static bool visit_mkclean(struct rcl *m, struct folio *f, struct vma *vma, pte_t *pte, void *arg)
 {
-	u32 *cleaned = arg;
+	struct mkclean *c = arg;
+	pte_t old = pte_read(pte);
 
 	(void)m;
 	(void)f;
-	if (vma_flags(vma) & VM_SHARED && pte_read(pte) & (PTE_DIRTY | PTE_WRITE)) {
-		pte_modify(vma->mm, pte, 0, PTE_DIRTY | PTE_WRITE);
-		(*cleaned)++;
+	if (!(vma_flags(vma) & VM_SHARED))
+		return true;
+	while (old & (PTE_DIRTY | PTE_WRITE) && !pte_write_pins(old)) {
+		if (pte_change(vma->mm, pte, old, old & ~(PTE_DIRTY | PTE_WRITE))) {
+			c->cleaned++;
+			return true;
+		}
+		old = pte_read(pte);
 	}
+	c->held |= pte_write_pins(old) != 0;
 	return true;
 }
 
-u32 rcl_folio_mkclean(struct rcl *m, struct folio *f)
+u32 rcl_folio_mkclean(struct rcl *m, struct folio *f, bool *held)
 {
-	u32 cleaned = 0;
+	struct mkclean c = {0};
 
 	RCL_DEBUG_ASSERT(folio_test(f, PG_locked));
 	if (folio_mapped(f) && !folio_is_anon(f) && f->mapping)
-		walk(m, f, visit_mkclean, &cleaned);
-	return cleaned;
+		walk(m, f, visit_mkclean, &c);
+	*held = c.held;
+	return c.cleaned;
 }

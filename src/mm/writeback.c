@@ -157,13 +157,15 @@ static bool clear_dirty(struct rcl *m, struct folio *f)
 
 bool rcl_folio_clear_dirty_for_io(struct rcl *m, struct folio *f)
 {
+	bool held = false;
+
 	RCL_ASSERT(folio_test(f, PG_locked));
 	if (folio_is_anon(f) || !f->mapping)
 		return folio_test_clear(f, PG_dirty);
 	/* Stores that only the page tables know of become the folio's before it is cleaned. */
-	if (folio_mapped(f) && rcl_folio_mkclean(m, f))
+	if (folio_mapped(f) && rcl_folio_mkclean(m, f, &held))
 		rcl_folio_mark_dirty(m, f);
-	return clear_dirty(m, f);
+	return likely(!held) && clear_dirty(m, f);
 }
 
 void rcl_folio_cancel_dirty(struct rcl *m, struct folio *f)

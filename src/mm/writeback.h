@@ -11,7 +11,10 @@
 /* Mark a file or anonymous folio dirty; true if it was clean. Puts the file on its device's list.
  * For files with buffers, creates them. The folio is locked or mapped and referenced. */
 bool rcl_folio_mark_dirty(struct rcl *m, struct folio *f);
-/* Clear dirty for I/O: also collects dirty bits from page tables; true if it was dirty. Locked. */
+/*
+ * Clear dirty for I/O: also collects dirty bits from page tables; true if it was dirty. False and
+ * still dirty: it is pinned for writing and must not be written now. Locked.
+ */
 bool rcl_folio_clear_dirty_for_io(struct rcl *m, struct folio *f);
 /* Clear dirty because the folio is thrown away (truncate): undo the counters. Locked. */
 void rcl_folio_cancel_dirty(struct rcl *m, struct folio *f);

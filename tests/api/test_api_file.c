@@ -159,30 +159,6 @@ static void test_sync_is_on_disk(void **state)
 }
 
 /* A page that is written while it is pinned for writing is written again later. */
-static void test_sync_of_pinned_page(void **state)
-{
-	struct rcl_machine *machine = open_machine(4 * MIB, 0);
-	static char buf[RCL_PAGE_SIZE];
-	struct rcl_area *area;
-	struct rcl_pin pin;
-
-	(void)state;
-	make_file("p", 10 * RCL_PAGE_SIZE);
-	area = open_area(machine, "p", RCL_AREA_WRITE);
-	assert_ok(rcl_pin(area, 4, RCL_WRITE, &pin));
-	fill_page(pin.addr, 1);
-	assert_ok(rcl_area_sync(area, 0, 0));
-	read_disk("p", 4, buf);
-	assert_true(page_is(buf, 1));
-	fill_page(pin.addr, 2);
-	rcl_unpin(&pin);
-	assert_ok(rcl_area_sync(area, 4, 1));
-	read_disk("p", 4, buf);
-	assert_true(page_is(buf, 2));
-	assert_ok(rcl_area_close(area));
-	assert_ok(rcl_close(machine));
-}
-
 static void test_tail(void **state)
 {
 	struct rcl_machine *machine = open_machine(4 * MIB, 0);
@@ -546,7 +522,6 @@ int main(void)
 		cmocka_unit_test(test_reading),
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_sync_is_on_disk),
-		cmocka_unit_test(test_sync_of_pinned_page),
 		cmocka_unit_test(test_tail),
 		cmocka_unit_test(test_truncation),
 		cmocka_unit_test(test_punch),

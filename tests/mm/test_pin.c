@@ -283,18 +283,44 @@ static void a_pinned_page_is_not_copied_away(void **state)
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
-static void what_is_written_while_the_page_is_cleaned_is_written_again(void **state)
+static void what_is_pinned_for_writing_is_held_back(void **state)
+{
+	struct core *c = *state;
+	struct folio *f;
+	struct pin p;
+
+	map_file(c, 0, 4, 10, VM_READ | VM_WRITE);
+	p = pin(c, 1, PIN_WRITE);
+	*page(c, &p) = 1;
+	f = cached(c, 11);
+	folio_lock(c->m, f);
+	assert_false(rcl_folio_clear_dirty_for_io(c->m, f));
+	assert_true(folio_test(f, PG_dirty));
+	assert_true(*p.pte & PTE_WRITE && *p.pte & PTE_DIRTY);
+	folio_unlock(c->m, f);
+	*page(c, &p) = 2;
+	unpin(c, &p);
+	fsync_file(c);
+	assert_int_equal(c->w->disk[CORE_FILE_BLOCK + 11], 2);
+	assert_false(*p.pte & (PTE_WRITE | PTE_DIRTY));
+	/* The next one tells the filesystem again. A pin for reading holds nothing back. */
+	write_page(c, 1, 3);
+	assert_true(folio_test(f, PG_dirty));
+	p = pin(c, 1, 0);
+	fsync_file(c);
+	assert_int_equal(c->w->disk[CORE_FILE_BLOCK + 11], 3);
+	unpin(c, &p);
+}
+
+static void a_page_that_lost_its_dirty_bit_under_a_pin_is_marked_again(void **state)
 {
 	struct core *c = *state;
 	struct pin p;
 
 	map_file(c, 0, 4, 10, VM_READ | VM_WRITE);
 	p = pin(c, 1, PIN_WRITE);
-	*page(c, &p) = 1;
-	fsync_file(c);
-	assert_int_equal(c->w->disk[CORE_FILE_BLOCK + 11], 1);
-	assert_false(*p.pte & (PTE_WRITE | PTE_DIRTY));
-	assert_false(folio_test(cached(c, 11), PG_dirty));
+	rcl_folio_cancel_dirty(c->m, cached(c, 11));
+	*p.pte &= ~(PTE_WRITE | PTE_DIRTY);
 	*page(c, &p) = 2;
 	assert_false(rcl_unpin_fast(c->mm, p.pte, true));
 	assert_true(pte_pinned(*p.pte)); /* that did nothing */
@@ -303,9 +329,6 @@ static void what_is_written_while_the_page_is_cleaned_is_written_again(void **st
 	assert_true(folio_test(cached(c, 11), PG_dirty));
 	fsync_file(c);
 	assert_int_equal(c->w->disk[CORE_FILE_BLOCK + 11], 2);
-	/* The next one tells the filesystem again. */
-	write_page(c, 1, 3);
-	assert_true(folio_test(cached(c, 11), PG_dirty));
 }
 
 static void overwritten_file_pages_are_not_read(void **state)
@@ -494,7 +517,8 @@ int main(void)
 		T(advice_passes_over_pinned_pages),
 		T(truncation_leaves_pinned_pages),
 		T(a_pinned_page_is_not_copied_away),
-		T(what_is_written_while_the_page_is_cleaned_is_written_again),
+		T(what_is_pinned_for_writing_is_held_back),
+		T(a_page_that_lost_its_dirty_bit_under_a_pin_is_marked_again),
 		T(overwritten_file_pages_are_not_read),
 		T(overwritten_swapped_pages_are_not_read),
 		T(trying_does_not_wait_for_files),

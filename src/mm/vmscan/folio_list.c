@@ -161,7 +161,7 @@ static enum fate pageout(struct shrink *s, struct folio *f)
 	if (!only_cache_refs(f))
 		return FATE_KEEP_LOCKED;
 	if (!rcl_folio_clear_dirty_for_io(m, f))
-		return FATE_CONTINUE;
+		return folio_test(f, PG_dirty) ? FATE_KEEP_LOCKED : FATE_CONTINUE;
 	folio_set(f, PG_reclaim);
 	rcl_mod_folio_state(m, f, NR_VMSCAN_WRITE, 1);
 	s->stat->nr_pageout++;
