@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the page allocator costs, against a bare per-CPU list (a stack of frames and nothing else:
- * the floor) and malloc/free of 4 KiB. Prints ns per operation, the best of several rounds.
+ * the floor) and malloc/free of 4 KiB. Prints ns of the thread's CPU time per operation, the best
+ * of several rounds.
  *
  *   bench_page_alloc [MiB of the machine, default 8192]
  */
 #include "../tests/mm/bare_machine.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -19,7 +21,7 @@ static u64 clock_ns(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
 	return (u64)ts.tv_sec * RCL_NSEC_PER_SEC + (u64)ts.tv_nsec;
 }
 
@@ -204,6 +206,71 @@ static struct bare *machine(u64 bytes)
 	return b;
 }
 
+/* ---- Two threads on two CPUs; everything is locked and atomic then. ------------------------- */
+
+static __thread u32 thread_cpu;
+
+static u32 thread_this_cpu(struct platform *p)
+{
+	(void)p;
+	return thread_cpu;
+}
+
+struct worker {
+	struct rcl *m;
+	u32 cpu, order;
+	double ns;
+};
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+
+	thread_cpu = w->cpu;
+	w->ns = bench_pair(w->m, w->order);
+	return NULL;
+}
+
+static double bench_threads(struct rcl *m, u32 nr, u32 order)
+{
+	struct worker w[2];
+	pthread_t t[2];
+	double worst = 0;
+
+	for (u32 i = 0; i < nr; i++) {
+		w[i] = (struct worker){.m = m, .cpu = i, .order = order};
+		if (pthread_create(&t[i], NULL, work, &w[i]))
+			exit(1);
+	}
+	for (u32 i = 0; i < nr; i++) {
+		pthread_join(t[i], NULL);
+		worst = max(worst, w[i].ns);
+	}
+	return worst;
+}
+
+static void show_threads(u64 bytes)
+{
+	static const u32 orders[] = {0, 9};
+	struct platform_ops ops = bare_ops;
+	struct rcl_node_layout layout;
+	struct bare *b = bare_new(2, true);
+
+	ops.this_cpu = thread_this_cpu;
+	b->plat.ops = &ops;
+	rcl_layout_for_memory(bytes, 1, &layout);
+	if (rcl_page_alloc_init(&b->m, &layout, 1))
+		exit(1);
+	for (u32 i = 0; i < ARRAY_SIZE(orders); i++) {
+		double one = bench_threads(&b->m, 1, orders[i]);
+		double two = bench_threads(&b->m, 2, orders[i]);
+
+		printf("threaded, order %u: 1, 2 threads     %7.2f %7.2f ns   %.2f x\n", orders[i],
+		       one, two, two / one);
+	}
+	bare_close(b);
+}
+
 int main(int argc, char **argv)
 {
 	u64 mib = argc > 1 ? strtoull(argv[1], NULL, 0) : 8192, t, ideal, whole;
@@ -230,6 +297,8 @@ int main(int argc, char **argv)
 	printf("%-34s %8.2f ns\n", "1M frames: put", bulk.put);
 	printf("%-34s %8.2f ns\n", "1M frames: put shuffled", bulk.put_shuffled);
 	bare_close(b);
+
+	show_threads(mib << 20);
 
 	b = machine(1ull << 30);
 	whole = bench_churn(&b->m, 500, &ideal);

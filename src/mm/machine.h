@@ -49,7 +49,8 @@ struct rcl {
 	u32 nr_cpus, nr_nodes; /* c */
 	struct cpu *cpus;      /* c */
 	struct node *nodes;    /* c */
-	struct tunables tun;   /* written by rcl_tunables_set + rcl_tunables_apply */
+	struct zone *zones[MAX_NODES << 3]; /* c: by folio->zone_node */
+	struct tunables tun;		    /* written by rcl_tunables_set + rcl_tunables_apply */
 
 	struct spinlock memcg_lock;
 	struct memcg *root_memcg;   /* c */
@@ -94,7 +95,7 @@ static inline struct node *folio_node(struct rcl *m, const struct folio *f)
 }
 static inline struct zone *folio_zone(struct rcl *m, const struct folio *f)
 {
-	return m->nodes[folio_node_id(f)].zones + folio_zone_idx(f);
+	return m->zones[f->zone_node];
 }
 static inline struct task *rcl_current(struct rcl *m)
 {

@@ -205,8 +205,7 @@ static always_inline struct folio *pcp_take(struct zone *z, struct cpu *cpu,
 	if (unlikely(pcp->free_factor))
 		pcp->free_factor >>= 1;
 	pcp->count -= 1u << order;
-	hint_set(&cpu->events[PGALLOC_DMA + z->type],
-		 cpu->events[PGALLOC_DMA + z->type] + (1 << order));
+	hint_set(&cpu->events[PGALLOC_DMA + z->type], cpu->events[PGALLOC_DMA + z->type] + (1 << order));
 	return f;
 }
 
@@ -249,8 +248,7 @@ static struct folio *alloc_from_buddy(struct zone *z, u32 order, u32 migratetype
 		return NULL;
 
 	ref = get_cpu(m, rcl_is_simulated(m->plat));
-	hint_set(&ref.cpu->events[PGALLOC_DMA + z->type],
-		 ref.cpu->events[PGALLOC_DMA + z->type] + (1 << order));
+	hint_set(&ref.cpu->events[PGALLOC_DMA + z->type], ref.cpu->events[PGALLOC_DMA + z->type] + (1 << order));
 	put_cpu(ref);
 	return describe_block(z, pfn, order);
 }
@@ -432,35 +430,32 @@ static __attribute__((noinline)) struct folio *alloc_general(struct rcl *m, stru
 	return f;
 }
 
-static __attribute__((noinline)) struct folio *alloc_on_host(struct rcl *m, struct node *nd,
-							     gfp_t gfp)
-{
-	struct folio *f = alloc_fast(m, nd, gfp, false);
-
-	return likely(f) ? f : alloc_general(m, nd, gfp, 0);
-}
-
-static always_inline struct folio *alloc_pages(struct rcl *m, struct node *nd, gfp_t gfp, u32 order)
-{
-	struct folio *f;
-
-	if (unlikely(order))
-		return alloc_general(m, nd, gfp, order);
-	if (unlikely(!m->plat->simulated))
-		return alloc_on_host(m, nd, gfp);
-	f = alloc_fast(m, nd, gfp, true);
-	return likely(f) ? f : alloc_general(m, nd, gfp, 0);
-}
-
 struct folio *rcl_alloc_pages_node(struct rcl *m, u32 node, gfp_t gfp, u32 order)
 {
+	struct node *nd = m->nodes + node;
+	struct folio *f = NULL;
+
 	RCL_ASSERT(node < m->nr_nodes);
-	return alloc_pages(m, m->nodes + node, gfp, order);
+	if (!order)
+		f = alloc_fast(m, nd, gfp, rcl_is_simulated(m->plat));
+	return likely(f) ? f : alloc_general(m, nd, gfp, order);
+}
+
+static __attribute__((noinline)) struct folio *alloc_here(struct rcl *m, gfp_t gfp, u32 order)
+{
+	return rcl_alloc_pages_node(m, rcl_current(m)->node, gfp, order);
 }
 
 struct folio *rcl_alloc_pages(struct rcl *m, gfp_t gfp, u32 order)
 {
-	return alloc_pages(m, m->nodes + rcl_current(m)->node, gfp, order);
+	struct node *nd;
+	struct folio *f;
+
+	if (unlikely(order || !rcl_is_simulated(m->plat)))
+		return alloc_here(m, gfp, order);
+	nd = m->nodes + m->plat->current->node;
+	f = alloc_fast(m, nd, gfp, true);
+	return likely(f) ? f : alloc_general(m, nd, gfp, 0);
 }
 
 /* munlock lost a race with truncation; the frame is the last to know. */
@@ -472,17 +467,12 @@ static __attribute__((noinline)) void clear_mlocked(struct zone *z, struct folio
 }
 
 /* The last look at a block before it is free: nobody may use, list, map or pay for it. */
-static always_inline void check_free(struct zone *z, struct folio *f, u32 order)
+static always_inline void check_free(const struct folio *f, u32 order)
 {
-	u32 flags = folio_flags(f);
-
 	/* (As words: a look-up that comes too late may just be trying to get a reference.) */
 	RCL_ASSERT(!(folio_ref_count(f) | hint_read(&f->mapcount)) && !f->memcg);
 	RCL_ASSERT(f->order == order);
-	if (unlikely(flags & (FLAGS_CHECK_AT_FREE | BIT(PG_mlocked)))) {
-		RCL_ASSERT(!(flags & FLAGS_CHECK_AT_FREE));
-		clear_mlocked(z, f, order);
-	}
+	RCL_ASSERT(!(folio_flags(f) & FLAGS_CHECK_AT_FREE));
 }
 
 /* Counting it is the caller's. */
@@ -511,7 +501,7 @@ static __attribute__((noinline)) void free_to_buddy(struct zone *z, struct folio
 	u64 pfn = folio_pfn(m, f);
 	struct cpu_ref ref;
 
-	check_free(z, f, order);
+	check_free(f, order);
 	set_flags(f, z->frame_flags);
 	spin_lock(&z->lock);
 	rcl_buddy_free(z, pfn, order, pageblock_type(m, pfn), false);
@@ -527,7 +517,7 @@ static always_inline void free_block(struct rcl *m, struct folio *f, u32 order, 
 	struct zone *z = folio_zone(m, f);
 	struct cpu_ref ref;
 
-	check_free(z, f, order);
+	check_free(f, order);
 	ref = get_cpu(m, simulated);
 	hint_set(&ref.cpu->events[PGFREE], ref.cpu->events[PGFREE] + (1 << order));
 	free_to_pcp(m, z, z->pcp + ref.id, f, order);
@@ -536,15 +526,18 @@ static always_inline void free_block(struct rcl *m, struct folio *f, u32 order, 
 
 static __attribute__((noinline)) void free_general(struct rcl *m, struct folio *f, u32 order)
 {
+	if (unlikely(folio_test(f, PG_mlocked)))
+		clear_mlocked(folio_zone(m, f), f, order);
 	if (pcp_allowed_order(order))
-		free_block(m, f, order, m->plat->simulated);
+		free_block(m, f, order, rcl_is_simulated(m->plat));
 	else
 		free_to_buddy(folio_zone(m, f), f, order);
 }
 
+/* This and rcl_alloc_pages() go on elsewhere where there is more to do, and so need no stack. */
 void rcl_free_pages(struct rcl *m, struct folio *f, u32 order)
 {
-	if (likely(!order && rcl_is_simulated(m->plat)))
+	if (likely(!order && rcl_is_simulated(m->plat) && !folio_test(f, PG_mlocked)))
 		free_block(m, f, 0, true);
 	else
 		free_general(m, f, order);
@@ -564,7 +557,9 @@ void rcl_free_folio_list(struct rcl *m, struct list_head *list)
 			z = folio_zone(m, f);
 			pcp = z->pcp + ref.id;
 		}
-		check_free(z, f, 0);
+		if (unlikely(folio_test(f, PG_mlocked)))
+			clear_mlocked(z, f, 0);
+		check_free(f, 0);
 		free_to_pcp(m, z, pcp, f, 0);
 		nr++;
 	}

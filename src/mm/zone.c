@@ -80,6 +80,7 @@ static u64 place_zones(struct rcl *m, const struct rcl_node_layout *layout)
 			z->type = (enum zone_type)(z - nd->zones);
 			z->name = zone_names[z->type];
 			z->zone_node = (u8)(n << 3 | z->type);
+			m->zones[z->zone_node] = z;
 			managed = z->managed_pages = layout[n].managed[z->type];
 			z->start_pfn = z->managed_start = pfn;
 			if (!managed)
