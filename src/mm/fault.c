@@ -265,6 +265,8 @@ static int swap_fault(struct fault *ft, pte_t old)
 	if (ft->write && !folio_test(f, PG_lru))
 		rcl_lru_add_drain(m);
 	if (!folio_test(f, PG_uptodate)) {
+		/* The slot stays; whoever comes next tries to read it again. */
+		rcl_swap_cache_delete(m, f);
 		err = -EIO;
 		goto out;
 	}
@@ -585,14 +587,15 @@ static int write_protect_fault(struct fault *ft, pte_t old)
 	return err;
 }
 
-/* Is a swapped page, all of which will be written, not even in memory? */
+/* Is a swapped page, all of which will be written, not even in memory, or not yet, or in vain? */
 static bool not_worth_reading(struct fault *ft, pte_t old)
 {
 	struct folio *f = rcl_swap_cache_lookup(ft->m, pte_swap(old));
+	bool is_there = f && folio_test(f, PG_uptodate);
 
 	if (f)
 		folio_put(ft->m, f);
-	return !f;
+	return !is_there;
 }
 
 static int try_fault(struct fault *ft)

@@ -66,6 +66,8 @@ struct folio *rcl_swapin_readahead(struct rcl *m, swp_entry_t e, gfp_t gfp, stru
 				   u64 vpn, int *error);
 /* The same for this slot alone, without waiting for the read (madvise). NULL as above. */
 struct folio *rcl_read_swap_cache_async(struct rcl *m, swp_entry_t e, gfp_t gfp);
+/* Take a locked folio out of the cache and drop the cache's reference and claim on the slot. */
+void rcl_swap_cache_delete(struct rcl *m, struct folio *f);
 /* Remove a frozen (reference count 0), locked folio from the swap cache, leaving a shadow, and
  * free the slot if no page table refers to it. Used by reclaim. */
 void rcl_delete_from_swap_cache(struct rcl *m, struct folio *f, void *shadow);

@@ -177,8 +177,6 @@ swp_entry_t rcl_swap_slot_alloc(struct rcl *m);
 void rcl_swap_slot_free(struct rcl *m, swp_entry_t e);
 
 /* swap_state.c */
-/* Take a locked folio out of the cache and drop the cache's reference and claim on the slot. */
-void rcl_swap_cache_delete(struct rcl *m, struct folio *f);
 /* Forget the shadow of a slot that is being freed; area->lock is held. */
 void rcl_swap_clear_shadow(struct swap_area *a, u64 offset);
 int rcl_swap_tree_init(struct swap_area *a);
