@@ -55,17 +55,37 @@ static bool is_root(const struct memcg *memcg)
 	return !memcg->parent;
 }
 
+/* The entry behind one, on a list that may be added to meanwhile. */
+static struct list_head *next_entry(const struct list_head *entry)
+{
+	return __atomic_load_n(&entry->next, __ATOMIC_ACQUIRE);
+}
+
+/* Put a group at the end of its parent's list: whoever walks sees it whole, or not at all. */
+static void join(struct memcg *memcg, struct memcg *parent)
+{
+	struct list_head *l = &parent->children, *n = &memcg->sibling;
+
+	n->prev = l->prev;
+	n->next = l;
+	__atomic_store_n(&n->prev->next, n, __ATOMIC_RELEASE);
+	l->prev = n;
+}
+
 struct memcg *rcl_memcg_next(struct memcg *root, struct memcg *prev)
 {
 	struct memcg *pos = prev ? prev : root;
+	struct list_head *next;
 
 	if (!prev)
 		return root;
-	if (!list_empty(&pos->children))
-		return list_first_entry(&pos->children, struct memcg, sibling);
+	next = next_entry(&pos->children);
+	if (next != &pos->children)
+		return list_entry(next, struct memcg, sibling);
 	while (pos != root) {
-		if (pos->sibling.next != &pos->parent->children)
-			return list_entry(pos->sibling.next, struct memcg, sibling);
+		next = next_entry(&pos->sibling);
+		if (next != &pos->parent->children)
+			return list_entry(next, struct memcg, sibling);
 		pos = pos->parent;
 	}
 	return NULL;
@@ -101,7 +121,7 @@ int rcl_memcg_create(struct rcl *m, struct memcg *parent, const char *name, stru
 	struct memcg *memcg;
 	u32 id;
 
-	if (parent && !parent->online)
+	if (parent && !hint_read(&parent->online))
 		return -EINVAL;
 	memcg = calloc(1, sizeof(*memcg));
 	if (!memcg)
@@ -132,7 +152,7 @@ int rcl_memcg_create(struct rcl *m, struct memcg *parent, const char *name, stru
 		__atomic_store_n(&m->memcg_by_id[id], memcg, __ATOMIC_RELEASE);
 		m->next_memcg_id = (id + 1) % RCL_MAX_MEMCG;
 		if (parent)
-			list_add_tail(&memcg->sibling, &parent->children);
+			join(memcg, parent);
 	}
 	spin_unlock(&m->memcg_lock);
 	if (!id) {
@@ -570,7 +590,7 @@ int rcl_memcg_swapin_charge(struct rcl *m, struct folio *f, u64 swap_entry, gfp_
 {
 	struct memcg *memcg = rcl_swap_memcg(m, swap_entry);
 
-	if (memcg && !memcg->online)
+	if (memcg && !hint_read(&memcg->online))
 		memcg = NULL;
 	return rcl_memcg_charge(m, f, memcg, gfp);
 }

@@ -221,7 +221,7 @@ unsigned long rcl_shrink_slab(struct rcl *m, gfp_t gfp, u32 nid, struct memcg *m
 
 	RCL_DEBUG_ASSERT(priority >= 0 && priority <= 12 && nid < m->nr_nodes);
 	if (!is_root(memcg)) {
-		if (!memcg->online ||
+		if (!hint_read(&memcg->online) ||
 		    !__atomic_load_n(&memcg_info(m, memcg, nid)->map, __ATOMIC_RELAXED))
 			return 0;
 		if (!gate_enter(m->shrinkers))

@@ -354,7 +354,7 @@ static u16 owner_id(const struct folio *f)
 {
 	const struct memcg *g = f->memcg;
 
-	while (g && !g->online)
+	while (g && !hint_read(&g->online))
 		g = g->parent;
 	return g ? g->id : 0;
 }

@@ -160,14 +160,14 @@ void rcl_get_scan_count(struct rcl *m, struct lruvec *lv, struct scan_control *s
 		u64 scan = size >> sc->priority;
 
 		/* What is left in a deleted group must not live for ever. */
-		if (!scan && !lv->memcg->online)
+		if (!scan && !hint_read(&lv->memcg->online))
 			scan = min(size, (u64)SWAP_CLUSTER_MAX);
 		switch (balance) {
 		case SCAN_EQUAL:
 			break;
 		case SCAN_FRACT:
 			scan *= fraction[file];
-			if (!lv->memcg->online)
+			if (!hint_read(&lv->memcg->online))
 				scan += denominator - 1;
 			scan /= denominator;
 			break;
