@@ -20,6 +20,18 @@
 #include "mm/machine.h"
 #include "platform/sim/sim.h"
 
+/* ThreadSanitizer does not let a child start threads. */
+#if defined(__SANITIZE_THREAD__)
+#define NO_THREADS_IN_CHILDREN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define NO_THREADS_IN_CHILDREN 1
+#endif
+#endif
+#ifndef NO_THREADS_IN_CHILDREN
+#define NO_THREADS_IN_CHILDREN 0
+#endif
+
 struct watched {
 	struct rcl_sim *sim;
 	struct rcl *m;
