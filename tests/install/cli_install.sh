@@ -50,7 +50,7 @@ sed 's/$/@@RECLAIM_0.1/' "$work/declared" | diff - "$work/exported" > "$work/log
 sed -n 's/^\t\(rcl_[a-z_]*\);$/\1/p' "$source/cmake/libreclaim.map" | sort | diff "$work/declared" - \
 	> "$work/log" || fail "header (<) and cmake/libreclaim.map (>) differ: $(cat "$work/log")"
 strangers=$(nm -g --defined-only "$libdir/libreclaim.a" | awk 'NF == 3 { print $3 }' |
-	grep -v -e '^rcl_' -e '^__odr_asan')
+	grep -v -e '^rcl_' -e '^__odr_asan' -e '^_\.stapsdt')
 [ -z "$strangers" ] || fail "names of the static library that are not ours: $strangers"
 readelf -lW "$so" | grep -q 'GNU_STACK .*RWE' && fail "the library wants an executable stack"
 readelf -d "$so" | grep -q TEXTREL && fail "text relocations"
