@@ -631,6 +631,40 @@ static void sleep_jiffies(struct rcl *m, s64 jiffies)
 		rcl_wait_on(m, &word, 0, until - now, true);
 }
 
+/*
+ * With real threads the pages that are too many may be held back from the disk by pins, and whoever
+ * waits may be the one to unpin them. So if a pause goes by in which the device wrote nothing, and
+ * has nothing under way, the wait is over, and for a while others do not even begin.
+ */
+#define IDLE_NS (RCL_NSEC_PER_SEC / 5)
+
+static s64 bdi_stat(struct bdi *bdi, enum wb_stat item)
+{
+	s64 sum = 0;
+
+	for (u32 i = 0; i < __atomic_load_n(&bdi->nr_wbs, __ATOMIC_ACQUIRE); i++)
+		sum += wb_stat(bdi->wbs[i], item);
+	return sum;
+}
+
+static bool is_known_idle(struct rcl *m, struct bdi *bdi)
+{
+	return unlikely(m->threaded) && rcl_now(m) < hint_read(&bdi->idle_until_ns) &&
+	       !bdi_stat(bdi, WB_WRITEBACK) &&
+	       bdi_stat(bdi, WB_WRITTEN) == hint_read(&bdi->idle_written);
+}
+
+/* A pause is over, before which so many pages had been written. */
+static bool was_idle(struct rcl *m, struct bdi *bdi, s64 written)
+{
+	if (likely(!m->threaded) || bdi_stat(bdi, WB_WRITEBACK) ||
+	    bdi_stat(bdi, WB_WRITTEN) != written)
+		return false;
+	hint_set(&bdi->idle_written, written);
+	hint_set(&bdi->idle_until_ns, rcl_now(m) + IDLE_NS);
+	return true;
+}
+
 static void start_background(struct wb *wb)
 {
 	if (!wb_test(wb, WB_WRITEBACK_RUNNING))
@@ -693,7 +727,7 @@ static void balance_dirty_pages(struct rcl *m, struct wb *wb, u64 pages_dirtied)
 
 	for (;;) {
 		u64 now = wb_jiffies(m), nr_dirty, dirty_ratelimit, task_ratelimit, period;
-		s64 pause, max_pause, min_pause;
+		s64 pause, max_pause, min_pause, written;
 		u32 nr_dirtied_pause;
 		bool exceeded = false;
 
@@ -711,6 +745,11 @@ static void balance_dirty_pages(struct rcl *m, struct wb *wb, u64 pages_dirtied)
 			return;
 		}
 		start_background(wb);
+		if (is_known_idle(m, wb->bdi)) {
+			free_running(t, now, &gdtc, mdtc);
+			t->nr_dirtied_pause = max(t->nr_dirtied_pause, (u32)DIRTY_POLL_THRESH);
+			return;
+		}
 
 		if (!judge(m, t, &gdtc, &exceeded) || (mdtc && !judge(m, t, mdtc, &exceeded))) {
 			free_running(t, now, &gdtc, mdtc);
@@ -742,13 +781,15 @@ static void balance_dirty_pages(struct rcl *m, struct wb *wb, u64 pages_dirtied)
 			}
 		}
 		RCL_TRACE(balance_dirty_pages, wb->bdi->dev, pages_dirtied, task_ratelimit, pause);
+		written = unlikely(m->threaded) ? bdi_stat(wb->bdi, WB_WRITTEN) : 0;
 		sleep_jiffies(m, pause);
 		t->dirty_paused_when = now + (u64)pause;
 		t->nr_dirtied = 0;
 		t->nr_dirtied_pause = nr_dirtied_pause;
 		/* Below the limit one pause pays for it; at the limit, wait on, but not forever on
 		 * a device that has nothing to write. */
-		if (task_ratelimit || sdtc->wb_dirty <= wb_stat_error(m) || fatal_signal_pending(t))
+		if (task_ratelimit || sdtc->wb_dirty <= wb_stat_error(m) ||
+		    fatal_signal_pending(t) || was_idle(m, wb->bdi, written))
 			return;
 	}
 }

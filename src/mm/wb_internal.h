@@ -108,6 +108,8 @@ struct bdi {
 	u32 nr_wbs;	 /* S; A for readers */
 	u32 *wb_of;	 /* S; A for readers: by memcg id: index in wbs, 0 = root's or none yet */
 	s64 tot_write_bandwidth; /* A: of wbs with dirty files */
+	u64 idle_until_ns;	 /* A: until then nobody waits for what it does not write, */
+	s64 idle_written;	 /* A: if it has written that many pages, and writes none */
 	u32 kick;		 /* A: wait word of the flusher */
 	bool stopping;		 /* A: the flusher must end */
 	struct task flusher;
