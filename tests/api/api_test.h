@@ -23,7 +23,7 @@
 #define assert_ok(x) assert_int_equal(x, 0)
 
 /* A test that hangs fails. */
-#define WATCHDOG_SECONDS 240
+#define WATCHDOG_SECONDS 500
 
 /* A folder that is gone afterwards. */
 struct folder {

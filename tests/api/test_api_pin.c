@@ -132,17 +132,24 @@ static void test_pinned_stays(void **state)
 static void test_most_pins(void **state)
 {
 	struct rcl_machine *machine = open_machine(4 * MIB, 0);
-	struct rcl_pin *pins = calloc(RCL_MAX_PINS + 1, sizeof(*pins));
+	struct rcl_pin *pins = calloc(RCL_MAX_PINS + 1, sizeof(*pins)), *last = pins + RCL_MAX_PINS;
+	const uint32_t writing = 63;
 	struct rcl_area *area;
 
 	(void)state;
 	assert_ok(rcl_area_anon(machine, NULL, 10, 0, &area));
-	for (uint32_t i = 0; i < RCL_MAX_PINS; i++)
-		assert_ok(rcl_pin(area, 5, i & 1 ? RCL_READ : RCL_WRITE, &pins[i]));
-	assert_int_equal(rcl_pin(area, 5, RCL_READ, &pins[RCL_MAX_PINS]), -EBUSY);
-	assert_int_equal(rcl_pin(area, 5, RCL_WRITE | RCL_WAIT, &pins[RCL_MAX_PINS]), -EBUSY);
+	for (uint32_t i = 0; i < writing; i++)
+		assert_ok(rcl_pin(area, 5, RCL_WRITE, &pins[i]));
+	assert_int_equal(rcl_pin(area, 5, RCL_WRITE, last), -EBUSY);
+	for (uint32_t i = writing; i < RCL_MAX_PINS; i++)
+		assert_ok(rcl_pin(area, 5, RCL_READ, &pins[i]));
+	assert_int_equal(rcl_pin(area, 5, RCL_READ, last), -EBUSY);
+	assert_null(last->addr);
+	assert_int_equal(rcl_pin(area, 5, RCL_WRITE | RCL_WAIT, last), -EBUSY);
+	assert_ok(rcl_pin(area, 6, RCL_WRITE, last));
+	rcl_unpin(last);
 	rcl_unpin(&pins[7]);
-	assert_ok(rcl_pin(area, 5, RCL_READ, &pins[RCL_MAX_PINS]));
+	assert_ok(rcl_pin(area, 5, RCL_WRITE, last));
 	/* One of these is not pinned any more: that is fine. */
 	rcl_unpin_batch(pins, RCL_MAX_PINS + 1);
 	assert_ok(rcl_area_close(area));
@@ -395,23 +402,23 @@ static void test_range_and_batch(void **state)
 static void test_batch_is_all_or_none(void **state)
 {
 	struct rcl_machine *machine = open_machine(4 * MIB, 64 * MIB);
-	struct rcl_pin *pins = calloc(4096, sizeof(*pins));
+	struct rcl_pin *pins = calloc(1200, sizeof(*pins));
 	struct rcl_group *group;
 	struct rcl_area *area;
 
 	(void)state;
 	assert_ok(rcl_group_create(machine, NULL, "g", &group));
 	assert_ok(rcl_group_set_max(group, 1 * MIB));
-	assert_ok(rcl_area_anon(machine, group, 4096, 0, &area));
-	for (uint64_t i = 0; i < 4096; i++)
+	assert_ok(rcl_area_anon(machine, group, 1200, 0, &area));
+	for (uint64_t i = 0; i < 1200; i++)
 		write_page(area, i, i);
 	assert_int_equal(rcl_pin_range(area, 0, 400, RCL_READ, pins), -ENOMEM);
 	for (uint64_t i = 0; i < 400; i++)
 		assert_null(pins[i].addr);
 	/* The machine's own limit. */
 	assert_ok(rcl_group_set_max(group, RCL_UNLIMITED));
-	assert_int_equal(rcl_pin_range(area, 0, 4096, RCL_READ, pins), -ENOMEM);
-	for (uint64_t i = 0; i < 4096; i++)
+	assert_int_equal(rcl_pin_range(area, 0, 1200, RCL_READ, pins), -ENOMEM);
+	for (uint64_t i = 0; i < 1200; i++)
 		check_page(area, i, i);
 	assert_ok(rcl_pin_range(area, 0, 700, RCL_READ, pins));
 	for (uint64_t i = 0; i < 700; i++)

@@ -199,7 +199,7 @@ struct peeking {
 static void *peek_at_pages(void *arg)
 {
 	struct peeking *p = arg;
-	uint64_t seed = __atomic_add_fetch(&p->seed, 1, __ATOMIC_RELAXED), believed = 0;
+	uint64_t seed = __atomic_add_fetch(&p->seed, 1, __ATOMIC_RELAXED);
 
 	while (!__atomic_load_n(&p->stop, __ATOMIC_RELAXED)) {
 		uint64_t page = next(&seed) % PEEK_PAGES, copy[RCL_PAGE_SIZE / 8];
@@ -219,9 +219,8 @@ static void *peek_at_pages(void *arg)
 		assert_int_equal(copy[0] >> 32, page);
 		for (unsigned i = 1; i < RCL_PAGE_SIZE / 8; i++)
 			assert_int_equal(copy[i], copy[0]);
-		believed++;
+		__atomic_add_fetch(&p->believed, 1, __ATOMIC_RELAXED);
 	}
-	__atomic_add_fetch(&p->believed, believed, __ATOMIC_RELAXED);
 	return NULL;
 }
 
@@ -251,7 +250,7 @@ static void test_peeks_and_writers(void **state)
 	for (int i = 0; i < 2; i++)
 		assert_ok(pthread_create(&threads[i], NULL, peek_at_pages, &p));
 	/* With all in memory, then with some of it going and coming. */
-	for (uint64_t i = 0; i < 30000; i++) {
+	for (uint64_t i = 0; i < 20000 || load(&p.believed) < 100; i++) {
 		if (i == 10000)
 			assert_ok(rcl_group_set_max(group, 1 * MIB));
 		write_all_words(p.area, next(&seed) % PEEK_PAGES, i);
@@ -261,7 +260,6 @@ static void test_peeks_and_writers(void **state)
 	__atomic_store_n(&p.stop, 1, __ATOMIC_RELAXED);
 	for (int i = 0; i < 2; i++)
 		assert_ok(pthread_join(threads[i], NULL));
-	assert_true(p.believed > 100);
 	assert_ok(rcl_area_close(p.area));
 	assert_ok(rcl_group_destroy(group));
 	assert_ok(rcl_close(machine));
@@ -281,7 +279,7 @@ struct sizes {
 static void *pin_what_is_there(void *arg)
 {
 	struct sizes *s = arg;
-	uint64_t seed = __atomic_add_fetch(&s->seed, 1, __ATOMIC_RELAXED), ranges = 0, pins = 0;
+	uint64_t seed = __atomic_add_fetch(&s->seed, 1, __ATOMIC_RELAXED);
 
 	while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
 		struct rcl_area *areas[] = {s->area, s->reader, s->anon};
@@ -293,7 +291,7 @@ static void *pin_what_is_there(void *arg)
 
 		if (err) {
 			assert_int_equal(err, -ERANGE);
-			ranges++;
+			__atomic_add_fetch(&s->ranges, 1, __ATOMIC_RELAXED);
 			continue;
 		}
 		value = load(pin.addr);
@@ -302,10 +300,8 @@ static void *pin_what_is_there(void *arg)
 		if (write)
 			store(pin.addr, page + 1);
 		rcl_unpin(&pin);
-		pins++;
+		__atomic_add_fetch(&s->pins, 1, __ATOMIC_RELAXED);
 	}
-	__atomic_add_fetch(&s->ranges, ranges, __ATOMIC_RELAXED);
-	__atomic_add_fetch(&s->pins, pins, __ATOMIC_RELAXED);
 	return NULL;
 }
 
@@ -314,7 +310,7 @@ static void test_sizes_that_change(void **state)
 	struct rcl_machine *machine = open_machine(2 * MIB, 64 * MIB);
 	struct sizes s = {.seed = 77};
 	pthread_t threads[3];
-	uint64_t seed = 3, busy = 0, done = 0, pages = 1;
+	uint64_t seed = 3, pages = 1;
 
 	(void)state;
 	assert_ok(rcl_area_file(machine, NULL, folder_file(&folder, "s"),
@@ -323,7 +319,7 @@ static void test_sizes_that_change(void **state)
 	assert_ok(rcl_area_anon(machine, NULL, 1, 0, &s.anon));
 	for (int i = 0; i < 3; i++)
 		assert_ok(pthread_create(&threads[i], NULL, pin_what_is_there, &s));
-	for (int i = 0; i < 1500; i++) {
+	for (int i = 0; i < 1500 || load(&s.pins) < 500 || load(&s.ranges) < 50; i++) {
 		uint64_t r = next(&seed), size = r % MOST_PAGES, first = (r >> 20) % (size + 1);
 		int err;
 
@@ -344,13 +340,10 @@ static void test_sizes_that_change(void **state)
 		}
 		if (err && err != -ERANGE)
 			assert_int_equal(err, -EBUSY);
-		busy += err == -EBUSY;
-		done += !err;
 	}
 	__atomic_store_n(&s.stop, 1, __ATOMIC_RELAXED);
 	for (int i = 0; i < 3; i++)
 		assert_ok(pthread_join(threads[i], NULL));
-	assert_true(done > 500 && s.ranges && s.pins > 100);
 	assert_int_equal(rcl_area_pages(s.area), rcl_area_pages(s.reader));
 	assert_ok(rcl_area_close(s.area));
 	assert_ok(rcl_area_close(s.reader));
