@@ -54,6 +54,7 @@ struct fault {
 	u64 vpn;
 	bool write, exec;
 	bool pin, overwrite, nowait, kept; /* rcl_pin_page() */
+	bool pinned;			   /* the word has been made with the pin in it */
 	bool tried; /* this attempt repeats one that released mm->lock to wait */
 };
 
@@ -500,7 +501,14 @@ static int file_fault(struct fault *ft)
 	pte = lock_pte(ft, 0);
 	if (pte) {
 		rcl_folio_add_file_rmap(m, f, vma);
+		/* It may hold zeros that nobody has written: those must not reach the disk. */
+		if (unlikely(ft->overwrite && bits & PTE_WRITE)) {
+			bits += pte_pin_of(true);
+			ft->pinned = true;
+		}
 		pte_write(pte, pte_make(folio_pfn(m, f), bits));
+		if (unlikely(ft->pinned && ft->mm->versions))
+			__atomic_fetch_add(pte_version(ft->mm, pte), 1, __ATOMIC_ACQ_REL);
 		spin_unlock(&ft->mm->page_table_lock);
 	}
 	folio_unlock(m, f);
@@ -710,7 +718,9 @@ int rcl_pin_page(struct rcl *m, struct mm *mm, u64 vpn, u32 how, pte_t **pte, u6
 			continue;
 		if (!err) {
 			*pte = rcl_pte_fast(mm, vpn);
-			done = *pte && rcl_pin_fast(mm, *pte, ft.write, pfn);
+			if (ft.pinned)
+				*pfn = pte_pfn(pte_read(*pte));
+			done = ft.pinned || (*pte && rcl_pin_fast(mm, *pte, ft.write, pfn));
 			if (!done && *pte && pte_pins_full(pte_read(*pte), ft.write))
 				err = -EBUSY;
 		}

@@ -28,10 +28,15 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+
+/* How long swap that is in use is waited for: a second. */
+#define BUSY_NAP_NS 5000000
+#define BUSY_NAPS   200u
 
 #ifdef __SANITIZE_THREAD__
 /* ThreadSanitizer is not to see the original: see below. */
@@ -375,6 +380,20 @@ static int make_room(struct host_device *d, u64 bytes, u32 flags)
 	return 0;
 }
 
+/*
+ * A program that died just now, io_uring and all, has its files open until the system has cleaned
+ * up behind it, and whoever starts it again is not to be refused for that.
+ */
+static int open_named_patiently(const char *path)
+{
+	const struct timespec nap = {.tv_nsec = BUSY_NAP_NS};
+	int fd;
+
+	for (u32 i = 0; (fd = open_named(path)) == -EBUSY && i < BUSY_NAPS; i++)
+		nanosleep(&nap, NULL);
+	return fd;
+}
+
 int rcl_host_open_swap(struct rcl_host *h, const char *path, const char *dir, u64 bytes, u32 flags)
 {
 	struct platform *p = &h->plat;
@@ -388,7 +407,7 @@ int rcl_host_open_swap(struct rcl_host *h, const char *path, const char *dir, u6
 		dir = secure_getenv("TMPDIR");
 	if (!path && (!dir || !*dir))
 		dir = "/var/tmp";
-	fd = path ? open_named(path) : open_unnamed(dir);
+	fd = path ? open_named_patiently(path) : open_unnamed(dir);
 	if (fd < 0)
 		return fd;
 	d = new_device(fd, true);
