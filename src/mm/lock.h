@@ -119,6 +119,8 @@ static inline s64 shared_add(s64 *p, s64 n, bool threaded)
 #ifndef RCL_RACY
 #define RCL_RACY
 #endif
+/* A word that is being written by who does not expect that (clang checks atomics even here). */
+#define racy_read(p) (*(volatile __typeof__(*(p)) *)(p))
 
 static inline s64 shared_read(const s64 *p)
 {

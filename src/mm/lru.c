@@ -349,8 +349,8 @@ void rcl_folio_rotate_reclaimable(struct rcl *m, struct folio *f)
 
 static RCL_RACY void fetch_neighbours(const struct folio *f)
 {
-	__builtin_prefetch(__atomic_load_n(&f->lru.next, __ATOMIC_RELAXED), 1);
-	__builtin_prefetch(__atomic_load_n(&f->lru.prev, __ATOMIC_RELAXED), 1);
+	__builtin_prefetch(racy_read(&f->lru.next), 1);
+	__builtin_prefetch(racy_read(&f->lru.prev), 1);
 }
 
 void rcl_folio_activate(struct rcl *m, struct folio *f)

@@ -152,7 +152,7 @@ static inline RCL_RACY void rcl_lru_fetch_ahead(struct rcl *m, struct lruvec *lv
 
 	if (!left || (uintptr_t)f - (uintptr_t)m->frames >= m->nr_frames * sizeof(*f))
 		return;
-	f = list_entry(__atomic_load_n(&f->lru.prev, __ATOMIC_RELAXED), struct folio, lru);
+	f = list_entry(racy_read(&f->lru.prev), struct folio, lru);
 	__builtin_prefetch(f, 1);
 	__atomic_store_n(&lv->ahead[lru].at, f, __ATOMIC_RELAXED);
 	__atomic_store_n(&lv->ahead[lru].left, left - 1, __ATOMIC_RELAXED);

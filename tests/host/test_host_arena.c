@@ -160,7 +160,7 @@ static void page_ops(void **state)
 
 static void reserved(void **state)
 {
-	static const size_t sizes[] = {1, 4096, 4097, 32 << 20, (32 << 20) + 1, 1ull << 40};
+	static const size_t sizes[] = {1, 4096, 4097, 32 << 20, (32 << 20) + 1, 1ull << 36};
 	struct rcl_host *h = create(10, false);
 	struct platform *p = rcl_host_platform(h);
 
