@@ -157,7 +157,8 @@ static struct peer *peer_named(struct peer *peers, const char *name)
 {
 	for (u32 i = 0; i < MAX_PEERS; i++) {
 		if (!peers[i].nr)
-			snprintf(peers[i].name, sizeof(peers[i].name), "%s", name);
+			snprintf(peers[i].name, sizeof(peers[i].name), "%.*s",
+				 (int)sizeof(peers[i].name) - 1, name);
 		if (!strcmp(peers[i].name, name))
 			return &peers[i];
 	}

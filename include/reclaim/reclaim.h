@@ -45,9 +45,10 @@
  * THREADS. All functions may be called by any thread at any time, except that closing something
  * must be the last call on it. Threads need not be registered, and pins are not theirs: one thread
  * may undo what another has pinned. Two threads may pin the same page, also both for writing:
- * keeping them apart is up to them, as with any memory. Most calls may sleep, for I/O or for
- *memory; rcl_unpin(), the peeks and what says so do not wait for I/O. No function may be called
- *from a signal handler. The machine's own threads block all signals.
+ * keeping them apart is up to them, as with any memory. Most calls may sleep, for memory or I/O;
+ * rcl_unpin(), the peeks and what says so do not wait for I/O. A thread may end, or be cancelled,
+ * with pins in its hands: they stay. No call is a cancellation point, and none may be cancelled
+ * asynchronously or made by a signal handler. The machine's own threads block all signals.
  *
  * WRITING BACK. A dirty page of a file is written whenever it suits the machine, but never while it
  * is pinned for writing: what reaches the file is what the page was between two such pins. So a
@@ -279,7 +280,7 @@ enum rcl_pin_how {
 	RCL_WRITE = 2,
 	/*
 	 * Write, and all of the page: what it held is not read from disk or swap. Until written it
-	 * holds zeros or what it held before.
+	 * holds zeros or what it held before; so do the pages of a range or batch that failed.
 	 */
 	RCL_OVERWRITE = 4,
 	/* Only if it takes no waiting, for I/O or for memory; else -EAGAIN. Starts no I/O. */

@@ -81,6 +81,7 @@ static void push(struct events *ev, enum rcl_event_kind kind, u64 value, const c
 int rcl_event_read(struct rcl_machine *machine, struct rcl_event *event)
 {
 	struct events *ev = __atomic_load_n(&machine->events, __ATOMIC_ACQUIRE);
+	API_UNCANCELLED;
 	int got = 0;
 
 	if (!api_is_alive(machine))
@@ -313,6 +314,7 @@ static int start(struct rcl_machine *machine)
 
 int rcl_event_fd(struct rcl_machine *machine)
 {
+	API_UNCANCELLED;
 	int err = 0;
 
 	if (!api_is_alive(machine))

@@ -119,6 +119,24 @@ static inline struct memcg *api_memcg(const struct rcl_group *group)
 {
 	return group ? group->memcg : NULL;
 }
+/*
+ * No call is a cancellation point, or a thread that is cancelled would take locks with it. Tasks
+ * see to that themselves; this declaration is for functions that do things without.
+ */
+static inline int api_cancel_off(void)
+{
+	int state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	return state;
+}
+static inline void api_cancel_restore(const int *state)
+{
+	pthread_setcancelstate(*state, NULL);
+}
+#define API_UNCANCELLED                                                                            \
+	__attribute__((cleanup(api_cancel_restore), unused)) int cancel_state = api_cancel_off()
+
 /* The calling thread is a task of the machine, and the group pays. NULL: out of memory. */
 static inline struct task *api_enter(struct rcl_machine *machine, const struct rcl_group *group)
 {

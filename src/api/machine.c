@@ -209,6 +209,7 @@ int rcl_open_with_faults(const struct rcl_options *options, struct rcl_host_faul
 	struct rcl_machine *machine;
 	struct rcl_options o;
 	struct task *t;
+	API_UNCANCELLED;
 	int err;
 
 	*out = NULL;
@@ -273,6 +274,7 @@ static int close_in_child(struct rcl_machine *machine)
 
 int rcl_close(struct rcl_machine *machine)
 {
+	API_UNCANCELLED;
 	bool busy;
 
 	if (!machine)

@@ -49,6 +49,7 @@ struct host_thread {
 	struct task *task;		       /* c */
 	struct task own;		       /* t, as task.h says */
 	u32 depth;			       /* t: of rcl_host_enter() */
+	int cancel_state;		       /* t: before the outermost of these */
 	bool attached;			       /* L: the machine knows the task */
 	struct memcg *outer[HOST_ENTER_DEPTH]; /* t: task->memcg before each rcl_host_enter() */
 	struct host_plug plug;		       /* t */

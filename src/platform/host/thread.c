@@ -144,6 +144,9 @@ struct task *rcl_host_enter(struct rcl_host *h, struct memcg *memcg)
 	if (unlikely(!th->attached && !th->fn))
 		attach(th);
 	RCL_ASSERT(th->depth < HOST_ENTER_DEPTH);
+	/* A thread that is cancelled in here would take locks with it. */
+	if (!th->depth)
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &th->cancel_state);
 	th->outer[th->depth] = th->task->memcg;
 	set_memcg(th, memcg && memcg->parent ? memcg : NULL);
 	__atomic_store_n(&th->depth, th->depth + 1, __ATOMIC_RELAXED);
@@ -153,13 +156,17 @@ struct task *rcl_host_enter(struct rcl_host *h, struct memcg *memcg)
 void rcl_host_leave(struct rcl_host *h, struct task *t)
 {
 	struct host_thread *th = host_this_thread(h);
+	int cancel_state = th->cancel_state;
+	bool outermost = th->depth == 1;
 
-	RCL_ASSERT(th && th->task == t && th->depth);
+	RCL_ASSERT(th->task == t && th->depth);
 	if (unlikely(th->plug.nr))
 		rcl_host_plug_flush(h, th);
 	set_memcg(th, th->outer[th->depth - 1]);
 	/* Whoever closes the machine finds this and with it all that the task did. */
 	__atomic_store_n(&th->depth, th->depth - 1, __ATOMIC_RELEASE);
+	if (outermost)
+		pthread_setcancelstate(cancel_state, NULL);
 }
 
 struct task *rcl_host_current(struct platform *p)
