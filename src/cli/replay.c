@@ -9,6 +9,7 @@
 
 #include "cli/report.h"
 #include "cli/request.h"
+#include "cli/runs.h"
 #include "cli/settings.h"
 #include "cli/table.h"
 #include "replay/replay.h"
@@ -54,36 +55,14 @@ static const struct cli_option options[] = {
 
 /* ---- Options ------------------------------------------------------------------------------- */
 
-static int parse_limits(const struct cli_args *args, u64 footprint, u64 *limits, size_t *nr)
+static int limits_of(const struct cli_args *args, u64 footprint, u64 *limits, size_t *nr)
 {
-	bool any = cli_given(args, "limit");
-	const char *list;
+	bool whole_machine = !cli_given(args, "limit") && cli_given(args, "memory");
+	int ret = cli_limits(args, whole_machine ? NULL : SWEEP, footprint, limits, LIMITS_MAX, nr);
 
-	*nr = 0;
-	if (!any && cli_given(args, "memory")) {
+	if (!ret && whole_machine)
 		limits[(*nr)++] = RCL_SIM_NO_LIMIT;
-		return 0;
-	}
-	for (unsigned int i = 0; (list = any ? cli_value_nth(args, "limit", i)
-					 : i ? NULL
-					     : SWEEP);
-	     i++) {
-		while (*list) {
-			size_t len = strcspn(list, ",");
-			struct rcl_error err;
-			char text[64];
-
-			if (*nr == LIMITS_MAX)
-				return cli_error(CLI_USAGE, "--limit: more than %u limits",
-						 LIMITS_MAX);
-			snprintf(text, sizeof(text), "%.*s", (int)min(len, sizeof(text) - 1), list);
-			if (rcl_size_parse(text, footprint, &limits[*nr], &err))
-				return cli_error(CLI_USAGE, "--limit: %s", err.text);
-			++*nr;
-			list += len + (list[len] == ',');
-		}
-	}
-	return 0;
+	return ret;
 }
 
 static int readahead_option(const struct cli_args *args, enum rcl_sim_readahead *out)
@@ -188,20 +167,6 @@ static void print_comparison(const struct sim_job *real, const struct sim_job *s
 
 /* ---- Running ------------------------------------------------------------------------------- */
 
-static int exit_code(const struct sim_job *jobs, size_t nr)
-{
-	int code = CLI_OK;
-
-	for (size_t i = 0; i < nr; i++) {
-		if (jobs[i].ret || (jobs[i].res.outcome != RCL_SIM_COMPLETED &&
-				    jobs[i].res.outcome != RCL_SIM_OOM))
-			return CLI_FAILED;
-		if (jobs[i].res.outcome == RCL_SIM_OOM)
-			code = CLI_OOM;
-	}
-	return code;
-}
-
 static int report(const struct cli_args *args, const struct sim_report *r,
 		  const struct sim_job *predicted)
 {
@@ -237,7 +202,7 @@ static int run_trace(const struct cli_args *args, const struct rcl_trace_image *
 	int ret = request_of(args, trace, &req, &opt);
 
 	if (!ret)
-		ret = parse_limits(args, trace->summary.footprint_pages * PAGE_SIZE, limits, &nr);
+		ret = limits_of(args, trace->summary.footprint_pages * PAGE_SIZE, limits, &nr);
 	if (!ret && rcl_sim_request_check(&req, &err))
 		ret = cli_error(CLI_USAGE, "%s", err.text);
 	if (ret)
@@ -270,7 +235,7 @@ static int run_trace(const struct cli_args *args, const struct rcl_trace_image *
 
 	ret = report(args, &r, compare ? predicted : NULL);
 	if (!ret)
-		ret = exit_code(jobs, nr);
+		ret = run_exit_code(jobs, nr);
 	for (size_t i = 0; i < 2 * nr; i++)
 		rcl_sim_result_free(&jobs[i].res);
 	free(jobs);

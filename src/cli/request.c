@@ -17,6 +17,40 @@ int cli_size_option(const struct cli_args *args, const char *option, u64 whole, 
 	return 0;
 }
 
+/* Append the limits of one list; *nr counts them. */
+static int parse_limits(const char *list, u64 whole, u64 *limits, size_t max, size_t *nr)
+{
+	while (1) {
+		size_t len = strcspn(list, ",");
+		struct rcl_error err;
+		char text[64];
+
+		if (*nr == max)
+			return cli_error(CLI_USAGE, "--limit: more than %zu limits", max);
+		snprintf(text, sizeof(text), "%.*s", (int)min(len, sizeof(text) - 1), list);
+		if (rcl_size_parse(text, whole, &limits[*nr], &err))
+			return cli_error(CLI_USAGE, "--limit: %s", err.text);
+		++*nr;
+		if (!list[len])
+			return 0;
+		list += len + 1;
+	}
+}
+
+int cli_limits(const struct cli_args *args, const char *otherwise, u64 whole, u64 *limits,
+	       size_t max, size_t *nr)
+{
+	const char *list;
+	int ret = 0;
+
+	*nr = 0;
+	if (!cli_given(args, "limit"))
+		return otherwise ? parse_limits(otherwise, whole, limits, max, nr) : 0;
+	for (unsigned int i = 0; !ret && (list = cli_value_nth(args, "limit", i)); i++)
+		ret = parse_limits(list, whole, limits, max, nr);
+	return ret;
+}
+
 static int device_option(const struct cli_args *args, const char *option, const char **out)
 {
 	const char *names[32] = {NULL};

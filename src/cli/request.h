@@ -36,4 +36,11 @@ int cli_request(const struct cli_args *args, struct rcl_sim_request *req);
 /* --option SIZE, where 100% is `whole`; *out keeps its value when the option is not given. */
 int cli_size_option(const struct cli_args *args, const char *option, u64 whole, u64 *out);
 
+/*
+ * All of --limit SIZE,SIZE,..., or, when it is not given, of the list `otherwise` (NULL: none). 0,
+ * or CLI_USAGE after saying what is wrong. `limits` has room for max.
+ */
+int cli_limits(const struct cli_args *args, const char *otherwise, u64 whole, u64 *limits,
+	       size_t max, size_t *nr);
+
 #endif

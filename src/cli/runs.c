@@ -90,3 +90,17 @@ int run_jobs(struct sim_job *jobs, size_t nr, const char *title, unsigned int th
 	free(runs.ones);
 	return 0;
 }
+
+int run_exit_code(const struct sim_job *jobs, size_t nr)
+{
+	int code = CLI_OK;
+
+	for (size_t i = 0; i < nr; i++) {
+		if (jobs[i].ret || (jobs[i].res.outcome != RCL_SIM_COMPLETED &&
+				    jobs[i].res.outcome != RCL_SIM_OOM))
+			return CLI_FAILED;
+		if (jobs[i].res.outcome == RCL_SIM_OOM)
+			code = CLI_OOM;
+	}
+	return code;
+}

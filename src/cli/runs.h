@@ -12,4 +12,7 @@
  */
 int run_jobs(struct sim_job *jobs, size_t nr, const char *title, unsigned int threads);
 
+/* What a program that made these runs exits with. */
+int run_exit_code(const struct sim_job *jobs, size_t nr);
+
 #endif

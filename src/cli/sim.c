@@ -37,57 +37,14 @@ static const struct cli_option options[] = {
 
 /* ---- Options ------------------------------------------------------------------------------- */
 
-/* Append the limits of one list; *nr counts them. */
-static int parse_limits(const char *list, u64 footprint, u64 *limits, size_t *nr)
-{
-	while (1) {
-		size_t len = strcspn(list, ",");
-		struct rcl_error err;
-		char text[64];
-
-		if (*nr == LIMITS_MAX)
-			return cli_error(CLI_USAGE, "--limit: more than %u limits", LIMITS_MAX);
-		snprintf(text, sizeof(text), "%.*s", (int)min(len, sizeof(text) - 1), list);
-		if (rcl_size_parse(text, footprint, &limits[*nr], &err))
-			return cli_error(CLI_USAGE, "--limit: %s", err.text);
-		++*nr;
-		if (!list[len])
-			return 0;
-		list += len + 1;
-	}
-}
-
 static int limits_of(const struct cli_args *args, u64 footprint, u64 *limits, size_t *nr)
 {
-	const char *list;
-	int ret;
+	bool default_sweep = !cli_given(args, "limit") && !cli_given(args, "memory");
 
-	*nr = 0;
-	for (unsigned int i = 0; (list = cli_value_nth(args, "limit", i)); i++) {
-		ret = parse_limits(list, footprint, limits, nr);
-		if (ret)
-			return ret;
-	}
-	if (!*nr && !cli_given(args, "memory"))
-		return parse_limits(SWEEP, footprint, limits, nr);
-	return 0;
+	return cli_limits(args, default_sweep ? SWEEP : NULL, footprint, limits, LIMITS_MAX, nr);
 }
 
 /* ---- Running ------------------------------------------------------------------------------- */
-
-static int exit_code(const struct sim_job *jobs, size_t nr)
-{
-	int code = CLI_OK;
-
-	for (size_t i = 0; i < nr; i++) {
-		if (jobs[i].ret || (jobs[i].res.outcome != RCL_SIM_COMPLETED &&
-				    jobs[i].res.outcome != RCL_SIM_OOM))
-			return CLI_FAILED;
-		if (jobs[i].res.outcome == RCL_SIM_OOM)
-			code = CLI_OOM;
-	}
-	return code;
-}
 
 static int report(const struct cli_args *args, const struct sim_report *r)
 {
@@ -164,7 +121,7 @@ static int run_trace(const struct cli_args *args, const struct rcl_sim_request *
 
 		ret = report(args, &r);
 		if (!ret)
-			ret = exit_code(jobs, nr_jobs);
+			ret = run_exit_code(jobs, nr_jobs);
 	}
 	for (size_t i = 0; i <= nr_jobs; i++)
 		rcl_sim_result_free(&jobs[i].res);

@@ -2,6 +2,8 @@
 /* Slow halves of locks and assertions. */
 #include "mm/lock.h"
 
+#include "platform/platform.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,15 +13,33 @@ _Noreturn void rcl_assert_failed(const char *what, const char *file, int line)
 	abort();
 }
 
+#define SPINS_BEFORE_YIELD 100
+
+static inline void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+/*
+ * Locks are held for fractions of a microsecond: whoever spins longer waits for a thread that has
+ * lost its CPU, perhaps to those that spin.
+ */
 void rcl_spin_lock_slow(struct spinlock *l)
 {
 	/* In the simulator nobody waits while holding a lock, so a held one is a bug, not a wait.
 	 */
 	RCL_ASSERT(__atomic_load_n(&l->word, __ATOMIC_RELAXED) & SPIN_THREADED);
-	for (;;) {
-		if (!(__atomic_fetch_or(&l->word, SPIN_HELD, __ATOMIC_ACQUIRE) & SPIN_HELD))
+	for (u32 spins = 1;; spins++) {
+		if (!(__atomic_load_n(&l->word, __ATOMIC_RELAXED) & SPIN_HELD) &&
+		    !(__atomic_fetch_or(&l->word, SPIN_HELD, __ATOMIC_ACQUIRE) & SPIN_HELD))
 			return;
-		while (__atomic_load_n(&l->word, __ATOMIC_RELAXED) & SPIN_HELD)
-			__asm__ volatile("" ::: "memory");
+		if (spins % SPINS_BEFORE_YIELD)
+			relax();
+		else
+			rcl_yield();
 	}
 }

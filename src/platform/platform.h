@@ -145,4 +145,7 @@ void rcl_sim_plug_finish(struct platform *p);
 #define PLATFORM_HAS(p, op)  ((p)->ops->op != NULL)
 #endif
 
+/* The calling thread gives its CPU away if another wants it (host; locks that spin). */
+void rcl_yield(void);
+
 #endif
