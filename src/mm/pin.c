@@ -59,9 +59,15 @@ static void read_file(struct rcl *m, struct vma *vma, u64 vpn, u64 end)
 	}
 }
 
+/* A hint is not worth trying hard for: where there is no room, what is read pushes out the rest. */
+#define MAX_REFUSALS 4
+
 static void read_swap(struct rcl *m, struct vma *vma, u64 vpn, u64 end)
 {
-	for (; vpn < end; vpn++) {
+	const gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_NORETRY | __GFP_NOWARN;
+	u32 refused = 0;
+
+	for (; vpn < end && refused < MAX_REFUSALS; vpn++) {
 		struct folio *f;
 		pte_t pte;
 
@@ -71,7 +77,8 @@ static void read_swap(struct rcl *m, struct vma *vma, u64 vpn, u64 end)
 		}
 		if (!is_absent(vma->mm, vpn, true, &pte))
 			continue;
-		f = rcl_read_swap_cache_async(m, pte_swap(pte), GFP_HIGHUSER_MOVABLE);
+		f = rcl_read_swap_cache_async(m, pte_swap(pte), gfp);
+		refused = f ? 0 : refused + 1;
 		if (f)
 			folio_put(m, f);
 	}
