@@ -401,29 +401,29 @@ static void test_range_and_batch(void **state)
 /* More than there is room for: no page is pinned afterwards, and all are as they were. */
 static void test_batch_is_all_or_none(void **state)
 {
-	struct rcl_machine *machine = open_machine(4 * MIB, 64 * MIB);
-	struct rcl_pin *pins = calloc(1200, sizeof(*pins));
+	struct rcl_machine *machine = open_machine(2 * MIB, 64 * MIB);
+	struct rcl_pin *pins = calloc(600, sizeof(*pins));
 	struct rcl_group *group;
 	struct rcl_area *area;
 
 	(void)state;
 	assert_ok(rcl_group_create(machine, NULL, "g", &group));
-	assert_ok(rcl_group_set_max(group, 1 * MIB));
-	assert_ok(rcl_area_anon(machine, group, 1200, 0, &area));
-	for (uint64_t i = 0; i < 1200; i++)
+	assert_ok(rcl_group_set_max(group, MIB / 2));
+	assert_ok(rcl_area_anon(machine, group, 600, 0, &area));
+	for (uint64_t i = 0; i < 600; i++)
 		write_page(area, i, i);
-	assert_int_equal(rcl_pin_range(area, 0, 400, RCL_READ, pins), -ENOMEM);
-	for (uint64_t i = 0; i < 400; i++)
+	assert_int_equal(rcl_pin_range(area, 0, 200, RCL_READ, pins), -ENOMEM);
+	for (uint64_t i = 0; i < 200; i++)
 		assert_null(pins[i].addr);
 	/* The machine's own limit. */
 	assert_ok(rcl_group_set_max(group, RCL_UNLIMITED));
-	assert_int_equal(rcl_pin_range(area, 0, 1200, RCL_READ, pins), -ENOMEM);
-	for (uint64_t i = 0; i < 1200; i++)
+	assert_int_equal(rcl_pin_range(area, 0, 600, RCL_READ, pins), -ENOMEM);
+	for (uint64_t i = 0; i < 600; i++)
 		check_page(area, i, i);
-	assert_ok(rcl_pin_range(area, 0, 700, RCL_READ, pins));
-	for (uint64_t i = 0; i < 700; i++)
+	assert_ok(rcl_pin_range(area, 0, 300, RCL_READ, pins));
+	for (uint64_t i = 0; i < 300; i++)
 		assert_true(page_is(pins[i].addr, i));
-	rcl_unpin_batch(pins, 700);
+	rcl_unpin_batch(pins, 300);
 	/* Nothing was left pinned. */
 	assert_ok(rcl_area_close(area));
 	assert_ok(rcl_group_destroy(group));
