@@ -11,9 +11,10 @@
  *
  * Page tables: four levels of 512 entries. Each table is one frame, allocated and charged as the
  * reference does (top and third level are charged but not counted in nr_page_table_pages). Its
- * content lives elsewhere, in address space reserved at open for as many tables as there are frames:
- * tables have numbers, given out densely, and an entry of an upper level holds the child's number
- * where a leaf holds a frame. A table is all zero when it is freed, hence when it is allocated.
+ * content lives elsewhere, in address space reserved at open for as many tables as there are
+ * frames: tables have numbers, given out densely, and an entry of an upper level holds the child's
+ * number where a leaf holds a frame. A table is all zero when it is freed, hence when it is
+ * allocated.
  *
  * Tables are freed when munmap leaves no vma in the range they span; MADV_DONTNEED keeps them.
  *

@@ -205,7 +205,8 @@ static always_inline struct folio *pcp_take(struct zone *z, struct cpu *cpu,
 	if (unlikely(pcp->free_factor))
 		pcp->free_factor >>= 1;
 	pcp->count -= 1u << order;
-	hint_set(&cpu->events[PGALLOC_DMA + z->type], cpu->events[PGALLOC_DMA + z->type] + (1 << order));
+	hint_set(&cpu->events[PGALLOC_DMA + z->type],
+		 cpu->events[PGALLOC_DMA + z->type] + (1 << order));
 	return f;
 }
 
@@ -248,7 +249,8 @@ static struct folio *alloc_from_buddy(struct zone *z, u32 order, u32 migratetype
 		return NULL;
 
 	ref = get_cpu(m, rcl_is_simulated(m->plat));
-	hint_set(&ref.cpu->events[PGALLOC_DMA + z->type], ref.cpu->events[PGALLOC_DMA + z->type] + (1 << order));
+	hint_set(&ref.cpu->events[PGALLOC_DMA + z->type],
+		 ref.cpu->events[PGALLOC_DMA + z->type] + (1 << order));
 	put_cpu(ref);
 	return describe_block(z, pfn, order);
 }

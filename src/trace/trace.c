@@ -29,8 +29,8 @@
 #include "trace/text.h"
 
 static const struct rcl_format *const formats[] = {
-	&rcl_format_native, &rcl_format_tracegen, &rcl_format_vscsi, &rcl_format_address,	     &rcl_format_lackey,
-	&rcl_format_blocks,   &rcl_format_csv,	 &rcl_format_oracle_general,
+	&rcl_format_native, &rcl_format_tracegen, &rcl_format_vscsi, &rcl_format_address,
+	&rcl_format_lackey, &rcl_format_blocks,	  &rcl_format_csv,   &rcl_format_oracle_general,
 };
 
 #define NR_FORMATS   (sizeof(formats) / sizeof(formats[0]))

@@ -2,9 +2,9 @@
 /*
  * heartbeat MICROSECONDS: a process that wakes up, does nothing, and sleeps again.
  *
- * Linux on x86 clears a page's accessed bit without flushing the TLB, and trusts that the entry will
- * be displaced soon. A processor's TLB holds a few thousand pages at most. QEMU's grows with the
- * program and forgets only when the address space is switched, so with one program alone in the
+ * Linux on x86 clears a page's accessed bit without flushing the TLB, and trusts that the entry
+ * will be displaced soon. A processor's TLB holds a few thousand pages at most. QEMU's grows with
+ * the program and forgets only when the address space is switched, so with one program alone in the
  * guest, pages in constant use look unused to reclaim. On a real machine other processes run now
  * and then; this is one of them.
  */
