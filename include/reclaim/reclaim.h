@@ -361,7 +361,7 @@ RCL_API int rcl_prefetch(struct rcl_area *area, uint64_t first, uint64_t nr);
  *	... pin it instead
  *
  * False: not in memory, beyond the end, or pinned for writing by somebody. Between the two calls
- *the page may be written to, or leave memory and its place hold something else: reading is safe,
+ * the page may be written to, or leave memory and its place hold something else: reading is safe,
  * believing is not. So copy what is needed, bound every offset and loop, follow no pointer found in
  * the page; and write to such pages only under a pin for writing. There is nothing to undo. The
  * memory itself stays readable until the machine is closed. A page that is looked at in this way

@@ -16,8 +16,8 @@
  *     any     find or read the page; map it, writable only for a write
  *   read-only
  *     write   anonymous: ours alone: make it writable (reuse); shared since a fork: a copy; the
- * zero page: a new page. File: tell the filesystem, make it writable; private: a copy allowed   set
- * accessed (and dirty)
+ *             zero page: a new page. File: tell the filesystem, make it writable; private: a copy
+ *   allowed   set accessed (and dirty)
  *
  * Every new mapping starts out accessed, those of fault-around too: the first look of reclaim will
  * find them "referenced", which is why it takes a second one to be activated.

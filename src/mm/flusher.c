@@ -8,10 +8,11 @@
  *   work            who                            until
  *   queued          sync                           its pages are written
  *   start all       reclaim that found nothing     as many pages as were dirty at the start, plus
- * one but dirty pages                for each file in use, are written, or all is clean old data
- * every dirty_writeback          files that became dirty dirty_expire ago or centiseconds earlier
- * have been visited background      writers over their limits      less than the background limit
- * is dirty
+ *                   but dirty pages                one for each file in use, are written, or all
+ *                                                  is clean
+ *   old data        every dirty_writeback          files that became dirty dirty_expire ago or
+ *                   centiseconds                   earlier have been visited
+ *   background      writers over their limits      less than the background limit is dirty
  *
  * Old data and background stop early when other work is queued. Work goes in rounds: if b_io is
  * empty, it is refilled with what b_more_io has and with the files of b_dirty that are old enough;

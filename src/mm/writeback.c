@@ -29,9 +29,9 @@
  * clears the flag, then looks at the tags. So one of the two sees the other.
  *
  *   b_dirty      newest first by dirtied_when; not being written
- *   b_io         taken from b_dirty by a pass, written from the tail        } MAPPING_QUEUED: a
- *   b_more_io    had its chunk in this pass, more remains                   } dirtier leaves it
- * there b_attached   clean
+ *   b_io         taken from b_dirty by a pass, written from the tail   } MAPPING_QUEUED: a dirtier
+ *   b_more_io    had its chunk in this pass, more remains              } leaves it there
+ *   b_attached   clean
  *
  * Errors: a failed write raises the file's error sequence. Each open file reports it once at its
  * next fsync; one that was opened after somebody else was told does not.

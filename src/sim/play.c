@@ -9,8 +9,8 @@
  *   order   Events that change an address space are numbered within the process, and each waits for
  *           those before it. A task that has seen a change (SYNC) waits for it too.
  *   start   A task waits for the event of its parent that starts it; a forked one gets a copy of
- * the address space at that point. end     A parent that waited for a child waits for the end of
- * its stream.
+ *           the address space at that point.
+ *   end     A parent that waited for a child waits for the end of its stream.
  *
  * What is not recorded is who waited for whom in other ways (locks, pipes): such tasks run side by
  * side here. So an access may come later than another task's unmapping of its page; it touches

@@ -16,8 +16,8 @@
  *
  *   a running CPU gives way at its next poll    when its clock is QUANTUM past the slowest busy one
  *   an event is handled                         when every busy CPU has reached its time, or the
- * CPU it interrupts has the next CPU to run                         is the busy one whose clock is
- * least
+ *                                               CPU it interrupts has
+ *   the next CPU to run                         is the busy one whose clock is least
  *
  * platform->next_event is the earliest clock at which a poll could find something to do. Whatever
  * makes something happen earlier lowers it; it is computed afresh whenever a task is taken up.
