@@ -328,15 +328,17 @@ static void cleaning_write_protects(void **state)
 	struct core *c = *state;
 	struct mm *mm = second_mm(c, c->group);
 	struct folio *f;
+	bool held = false;
 
 	map_file(c, 0, 2, 0, VM_READ | VM_WRITE);
 	touch_all(c, 0, 2, true);
 	map_there(c, mm, 0, 1, 0, VM_READ);
 	f = cached(c, 0);
 	folio_lock(c->m, f);
-	assert_int_equal(rcl_folio_mkclean(c->m, f), 1);
-	assert_int_equal(rcl_folio_mkclean(c->m, f), 0);
+	assert_int_equal(rcl_folio_mkclean(c->m, f, &held), 1);
+	assert_int_equal(rcl_folio_mkclean(c->m, f, &held), 0);
 	folio_unlock(c->m, f);
+	assert_false(held);
 	assert_false(pte_at(c, 0) & (PTE_DIRTY | PTE_WRITE));
 	assert_true(pte_at(c, 0) & PTE_ACCESSED);
 	assert_true(pte_at(c, 1) & PTE_DIRTY && pte_at(c, 1) & PTE_WRITE);
@@ -351,18 +353,19 @@ static void cleaning_is_for_mapped_file_pages(void **state)
 {
 	struct core *c = *state;
 	struct folio *f;
+	bool held = false;
 
 	map_anon(c, 0, 1);
 	touch_all(c, 0, 1, true);
 	f = folio_at(c, 0);
 	folio_lock(c->m, f);
-	assert_int_equal(rcl_folio_mkclean(c->m, f), 0);
+	assert_int_equal(rcl_folio_mkclean(c->m, f, &held), 0);
 	folio_unlock(c->m, f);
 	assert_true(pte_at(c, 0) & PTE_WRITE);
 	read_file(c, 9, 1);
 	f = cached(c, 9);
 	folio_lock(c->m, f);
-	assert_int_equal(rcl_folio_mkclean(c->m, f), 0);
+	assert_int_equal(rcl_folio_mkclean(c->m, f, &held), 0);
 	folio_unlock(c->m, f);
 }
 
