@@ -162,7 +162,7 @@ static void test_try(void **state)
 	struct rcl_machine *machine = open_machine(2 * MIB, 64 * MIB);
 	uint64_t tried = 0, got = 0;
 	struct rcl_area *area;
-	struct rcl_pin pin;
+	struct rcl_pin pin, pins[64];
 
 	(void)state;
 	assert_ok(rcl_area_anon(machine, NULL, 4096, 0, &area));
@@ -185,7 +185,9 @@ static void test_try(void **state)
 		got++;
 	}
 	assert_true(got < tried / 2);
-	assert_int_equal(rcl_pin_range(area, 0, 64, RCL_READ | RCL_TRY, &pin), -EAGAIN);
+	assert_int_equal(rcl_pin_range(area, 0, 64, RCL_READ | RCL_TRY, pins), -EAGAIN);
+	for (int i = 0; i < 64; i++)
+		assert_null(pins[i].addr);
 	assert_ok(rcl_area_close(area));
 	assert_ok(rcl_close(machine));
 }
