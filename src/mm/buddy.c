@@ -35,8 +35,8 @@
  * Locking: everything here happens under zone->lock, held by the caller unless said. The functions
  * do not change NR_FREE_PAGES: the caller does, once for many blocks.
  *
- * MIGRATE_CMA and MIGRATE_ISOLATE have lists but no blocks yet: CMA belongs into buddy_take() (a
- * movable request takes it first when over half of the free memory is CMA, else before falling
+ * MIGRATE_CMA and MIGRATE_ISOLATE have lists but no blocks yet: CMA belongs into rcl_buddy_alloc()
+ * (a movable request takes it first when over half of the free memory is CMA, else before falling
  * back), isolation into the free path (the type is read again under the lock), compaction's
  * captured block into rcl_buddy_free().
  */

@@ -105,7 +105,7 @@ void rcl_file_open(struct rcl *m, struct mapping *mapping, struct file *out);
 /*
  * Buffered read / write of `nr` whole pages from `index` on, as pread/pwrite do it: page cache,
  * readahead, mark-accessed, dirtying, throttling. Return 0 or -errno (-EIO, -ENOMEM, -EINTR when
- * killed). `stamp`: with page data, the content written to (or expected back, see check.h) is
+ * killed). `stamp`: with page data, the content written to is
  * stamp for each page; ignored otherwise; reads store the last page's stamp in *stamp.
  */
 int rcl_file_read(struct rcl *m, struct file *file, u64 index, u64 nr, u64 *stamp);

@@ -2,7 +2,7 @@
 /*
  * Memory cgroups: a tree of groups, what is charged to them, and the limit (algorithm: Linux 6.1
  * mm/memcontrol.c, cgroup v2 semantics). memory.low/min/high and soft limits come later: their
- * place is memcg_protection() in vmscan and the `high` check in try_charge.
+ * place is memcg_protected() in vmscan and the `high` check in try_charge.
  */
 #ifndef RCL_MM_MEMCG_H
 #define RCL_MM_MEMCG_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The zoned page allocator (algorithm: Linux 6.1 mm/page_alloc.c; reference papers 000 and 003).
+ * The zoned page allocator (algorithm: Linux 6.1 mm/page_alloc.c).
  * All functions may be called by any task of the machine; those that take gfp with
  * __GFP_DIRECT_RECLAIM may wait.
  */

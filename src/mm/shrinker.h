@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shrinkers: callbacks through which object caches give memory back (algorithm: reference paper
- * 002; Linux 6.1 mm/vmscan.c do_shrink_slab).
+ * Shrinkers: callbacks through which object caches give memory back (algorithm: Linux 6.1
+ * mm/vmscan.c do_shrink_slab).
  */
 #ifndef RCL_MM_SHRINKER_H
 #define RCL_MM_SHRINKER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Line charts as inline SVG: axes, lines, dots and areas, nothing that asks for a script. Colours
- * and strokes are classes; the page's style sheet (page.c) says what they look like, so one drawing
+ * and strokes are classes; the page's style sheet (style.h) says what they look like, so one drawing
  * serves light, dark and paper.
  */
 #ifndef RCL_REPORT_CHART_H

@@ -15,7 +15,7 @@
  *
  *   a thread that goes to sleep while its ring has requests in flight reaps there: it sleeps in the
  *   kernel until something has completed, for as long as the word it waits for has not changed. A
- *   waker of that word finds it published (rcl_host.io_word) and gets the thread out by a NOP
+ *   waker of that word finds it published (host_rings.word) and gets the thread out by a NOP
  *
  *   a thread that starts requests and does not wait takes along what has completed by then
  *
