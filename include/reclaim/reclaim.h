@@ -224,7 +224,8 @@ RCL_MUST_CHECK RCL_API int rcl_area_file(struct rcl_machine *machine, struct rcl
 /*
  * Close an area and give its pages back. -EBUSY: pages are pinned, and it stays open. After any
  * other result it is closed. Dirty pages of a file are written first (an error in doing so is
- * returned), but only rcl_area_sync() makes sure of the disk.
+ * returned), but only rcl_area_sync() makes sure of the disk. Like it, waits for pages of the file
+ * that are pinned for writing through other areas.
  */
 RCL_API int rcl_area_close(struct rcl_area *area);
 RCL_API uint64_t rcl_area_pages(const struct rcl_area *area);
@@ -283,7 +284,10 @@ enum rcl_pin_how {
 	 * holds zeros or what it held before; so do the pages of a range or batch that failed.
 	 */
 	RCL_OVERWRITE = 4,
-	/* Only if it takes no waiting, for I/O or for memory; else -EAGAIN. Starts no I/O. */
+	/*
+	 * Only if it takes no waiting, for I/O or for memory; else -EAGAIN. Starts no I/O. Not with
+	 * RCL_WAIT or RCL_NOFAIL (-EINVAL).
+	 */
 	RCL_TRY = 8,
 	/*
 	 * When the budget is full of what cannot go: without these, -ENOMEM. RCL_WAIT: wait until
@@ -406,12 +410,12 @@ struct rcl_stats {
 	uint64_t budget;	       /* of the machine, or the group's limit */
 	uint64_t used;		       /* charged (group), or not free (machine) */
 	uint64_t anon, file;	       /* pages of areas in memory */
-	uint64_t dirty, writeback;     /* of the files' pages */
-	uint64_t swap_used, swap_size; /* of the machine */
+	uint64_t dirty, writeback;     /* of files; and being written, to files or swap */
+	uint64_t swap_used, swap_size; /* of the machine; each CPU has some slots ahead */
 	uint64_t faults, major_faults; /* pins that took the long way; that had to read */
 	uint64_t refaults;	       /* pages read again that reclaim had taken not long before */
-	uint64_t read, written;	       /* bytes, files and swap */
-	uint64_t swapped_in, swapped_out;    /* pages */
+	uint64_t read, written;	       /* bytes, files and swap; 0 for groups */
+	uint64_t swapped_in, swapped_out;    /* pages; 0 for groups */
 	uint64_t scanned, reclaimed;	     /* pages */
 	uint64_t stalled_some, stalled_full; /* ns that some thread, or all, waited for memory */
 	uint64_t io_errors, checksum_errors; /* of the machine */
