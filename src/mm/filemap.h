@@ -105,8 +105,8 @@ void rcl_file_open(struct rcl *m, struct mapping *mapping, struct file *out);
 /*
  * Buffered read / write of `nr` whole pages from `index` on, as pread/pwrite do it: page cache,
  * readahead, mark-accessed, dirtying, throttling. Return 0 or -errno (-EIO, -ENOMEM, -EINTR when
- * killed). `stamp`: with page data, the content written to is
- * stamp for each page; ignored otherwise; reads store the last page's stamp in *stamp.
+ * killed). `stamp`: with page data, the content written, the same for each page; ignored otherwise.
+ * Reads store the last page's in *stamp.
  */
 int rcl_file_read(struct rcl *m, struct file *file, u64 index, u64 nr, u64 *stamp);
 int rcl_file_write(struct rcl *m, struct file *file, u64 index, u64 nr, u64 stamp);
