@@ -269,9 +269,8 @@ const struct cli_verb cli_replay = {
 	.description =
 		"Replay a trace with the same engine as 'reclaim sim', but on real memory, real "
 		"files and a real swap file, with threads for tasks. Every page has a content of "
-		"its own, which is verified at each access and once more at the end; a run in "
-		"which "
-		"one is lost says so and fails.\n"
+		"its own, which is verified at each access and, but for recordings, once more at "
+		"the end; a run in which one is lost says so and fails.\n"
 		"\n"
 		"With --compare each run is also predicted, and the kernel's counters of both are "
 		"printed side by side. Times are those of this machine. A recording's threads and "
