@@ -5,7 +5,8 @@
  * The run is the simulator's (sim/driver.h): same machine, same group, same start, same accesses,
  * same result. But a page is 4 KiB of memory that is written and read, a file is a file, and tasks
  * are threads. Every page's content is verified: at each access, and, but for recordings, all of
- * them once more at the end. So what `reclaim sim` predicts and what the engine does can be put side by side.
+ * them once more at the end. So what `reclaim sim` predicts and what the engine does can be put side
+ * by side.
  */
 #ifndef RCL_REPLAY_H
 #define RCL_REPLAY_H
