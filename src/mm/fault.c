@@ -96,6 +96,26 @@ static pte_t *lock_pte(struct fault *ft, pte_t old)
 	return NULL;
 }
 
+/*
+ * What a word is made with for who overwrites the page: the pin is in it from the start. The page
+ * may hold zeros that nobody has written. They must not reach a file, nor stay behind if reclaim
+ * were to take the page before it is pinned and the pin failed.
+ */
+static pte_t begin_pinned(struct fault *ft, pte_t new)
+{
+	if (likely(!ft->overwrite || !(PTE_WRITE & new)))
+		return new;
+	ft->pinned = true;
+	return new + pte_pin_of(true);
+}
+
+/* ... after which its version says so. page_table_lock is held. */
+static void note_pinned(struct fault *ft, pte_t *pte)
+{
+	if (unlikely(ft->pinned && ft->mm->versions))
+		__atomic_fetch_add(pte_version(ft->mm, pte), 1, __ATOMIC_ACQ_REL);
+}
+
 static void add_to_lru(struct fault *ft, struct folio *f)
 {
 	if (unlikely(ft->vma->flags & VM_LOCKED))
@@ -195,7 +215,8 @@ static int map_new_page(struct fault *ft, pte_t old, struct folio *source)
 	}
 	rcl_folio_add_anon_rmap(m, f, ft->vma, ft->vpn);
 	folio_get(f); /* the mapping's; ours goes when the folio is on its way to the LRU */
-	pte_replace(ft->mm, pte, &old, new);
+	pte_replace(ft->mm, pte, &old, begin_pinned(ft, new));
+	note_pinned(ft, pte);
 	spin_unlock(&ft->mm->page_table_lock);
 	add_to_lru(ft, f);
 	folio_put(m, f);
@@ -501,14 +522,8 @@ static int file_fault(struct fault *ft)
 	pte = lock_pte(ft, 0);
 	if (pte) {
 		rcl_folio_add_file_rmap(m, f, vma);
-		/* It may hold zeros that nobody has written: those must not reach the disk. */
-		if (unlikely(ft->overwrite && bits & PTE_WRITE)) {
-			bits += pte_pin_of(true);
-			ft->pinned = true;
-		}
-		pte_write(pte, pte_make(folio_pfn(m, f), bits));
-		if (unlikely(ft->pinned && ft->mm->versions))
-			__atomic_fetch_add(pte_version(ft->mm, pte), 1, __ATOMIC_ACQ_REL);
+		pte_write(pte, begin_pinned(ft, pte_make(folio_pfn(m, f), bits)));
+		note_pinned(ft, pte);
 		spin_unlock(&ft->mm->page_table_lock);
 	}
 	folio_unlock(m, f);
