@@ -449,6 +449,11 @@ static void *stress_thread(void *arg)
 	}
 	return NULL;
 }
+static s64 scanned(struct stress *st)
+{
+	return shared_read(&st->w.cpus[0].events[SLABS_SCANNED]) +
+	       shared_read(&st->w.cpus[1].events[SLABS_SCANNED]);
+}
 static void unregister_waits_for_passes(void **state)
 {
 	struct stress *st = calloc(1, sizeof(*st));
@@ -471,14 +476,17 @@ static void unregister_waits_for_passes(void **state)
 	for (int i = 0; i < 300; i++) {
 		__atomic_store_n(&guest.alive, true, __ATOMIC_RELEASE);
 		assert_int_equal(rcl_register_shrinker(&st->w.m, &guest.s), 0);
-		sched_yield();
+		/* Once at least the threads get to it. */
+		do
+			sched_yield();
+		while (!i && !scanned(st));
 		rcl_unregister_shrinker(&st->w.m, &guest.s);
 		__atomic_store_n(&guest.alive, false, __ATOMIC_RELEASE);
 	}
 	__atomic_store_n(&st->done, true, __ATOMIC_RELAXED);
 	for (int i = 0; i < 2; i++)
 		pthread_join(t[i], NULL);
-	assert_true(st->w.cpus[0].events[SLABS_SCANNED] + st->w.cpus[1].events[SLABS_SCANNED] > 0);
+	assert_true(scanned(st) > 0);
 	rcl_shrinkers_exit(&st->w.m);
 	free(st);
 }
