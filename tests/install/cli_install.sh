@@ -8,6 +8,12 @@ prefix=$work/prefix
 cc=${CC:-cc} cxx=${CXX:-c++}
 with_cxx=$(command -v "$cxx")
 
+# Nobody installs a library made for a sanitizer, and plain programs do not link with one.
+if nm -D "$build"/libreclaim.so 2> "$work/log" | grep -qE '__(asan|tsan)_init'; then
+	echo "made for a sanitizer: not installed"
+	exit 77
+fi
+
 cmake --install "$build" --prefix "$prefix" > "$work/log" 2>&1 || {
 	fail "install: $(cat "$work/log")"
 	finish
