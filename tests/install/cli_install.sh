@@ -9,7 +9,7 @@ cc=${CC:-cc} cxx=${CXX:-c++}
 with_cxx=$(command -v "$cxx")
 
 # Nobody installs a library made for a sanitizer, and plain programs do not link with one.
-if nm -D "$build"/libreclaim.so 2> "$work/log" | grep -qE '__(asan|tsan)_init'; then
+if nm -D "$build"/libreclaim.so 2> "$work/log" | grep -E '__(asan|tsan)_init' > /dev/null; then
 	echo "made for a sanitizer: not installed"
 	exit 77
 fi
