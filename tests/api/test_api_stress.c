@@ -509,12 +509,21 @@ static void change_settings(struct world *world, uint64_t *random)
 	rcl_group_reclaim(world->groups[(n >> 40) % NR_GROUPS], 64 << 10);
 }
 
+static double now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
 static void watch(struct world *world, unsigned seconds, uint64_t seed)
 {
 	uint64_t last[MAX_THREADS] = {0}, random = seed;
 	unsigned idle[MAX_THREADS] = {0};
+	double end = now_s() + seconds;
 
-	for (unsigned tick = 0; tick < seconds * 10; tick++) {
+	for (unsigned tick = 0; now_s() < end; tick++) {
 		nanosleep(&(struct timespec){0, 100000000}, NULL);
 		change_settings(world, &random);
 		for (unsigned i = 0; i < world->nr_workers && tick % 10 == 0; i++) {
