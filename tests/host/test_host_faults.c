@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Faults injected into the host platform's I/O: errors reach the pages concerned, and only them. */
 #include "io_world.h"
+#include "platform/host/io.h"
 
 #define BLOCKS 256
+/* Requests that reading all of them takes; writing takes one. */
+#define READS (BLOCKS / HOST_READ_PAGES)
 
 static int write_all(struct io_world *w, int dev, int *errors)
 {
@@ -59,7 +62,7 @@ static void bad_blocks(void **state)
 	for (u32 b = 0; b < BLOCKS; b++)
 		assert_int_equal(errors[b], b >= 100 && b < 103 ? -EIO : 0);
 	assert_int_equal(io_info(w, dev).errors, 3);
-	assert_int_equal(io_info(w, dev).reads, 1);
+	assert_int_equal(io_info(w, dev).reads, READS);
 	/* Not for another device. */
 	bad.dev = dev + 1;
 	assert_int_equal(read_all(w, dev, errors), 0);
@@ -124,7 +127,7 @@ static void interrupted(void **state)
 		assert_int_equal(write_all(w, dev, errors), 0);
 		assert_int_equal(read_all(w, dev, errors), 0);
 	}
-	assert_in_range(storm.hits, 1, 19);
+	assert_in_range(storm.hits, 1, 10 * (1 + READS) - 1);
 	io_file_gone(w, "file", dev);
 	io_world_close(w);
 }
@@ -150,7 +153,7 @@ static void refused(void **state)
 static void corruption(void **state)
 {
 	struct rcl_host_fault_rule wrong = {
-		.kind = RCL_FAULT_CORRUPT, .dev = -1, .op = RCL_IO_READ, .nth = 2};
+		.kind = RCL_FAULT_CORRUPT, .dev = -1, .op = RCL_IO_READ, .nth = 2 * READS};
 	struct rcl_host_faults faults = {.nr_rules = 1, .rules = &wrong};
 	struct io_world *w = io_world_open(state, &(struct io_world_options){.faults = &faults});
 	int errors[BLOCKS], dev = rcl_host_open_swap(w->h, NULL, w->dir, BLOCKS * PAGE_SIZE, 0);
@@ -159,7 +162,7 @@ static void corruption(void **state)
 	assert_int_equal(write_all(w, dev, errors), 0);
 	assert_int_equal(read_all(w, dev, errors), 0);
 	assert_int_equal(read_all(w, dev, errors), 1);
-	assert_int_equal(errors[0], -EIO);
+	assert_int_equal(errors[BLOCKS - HOST_READ_PAGES], -EIO);
 	assert_int_equal(io_info(w, dev).checksum_errors, 1);
 	assert_int_equal(read_all(w, dev, errors), 0);
 	rcl_host_close_device(w->h, (u16)dev);

@@ -24,6 +24,7 @@
 #include "platform/host/internal.h"
 
 #define HOST_REQUEST_PAGES 256u
+#define HOST_READ_PAGES	   64u /* of these, in a read: see queue.c */
 #define HOST_MAX_DEVICES   65535u
 #define HOST_MAX_DEPTH	   4096u
 #define HOST_RINGS	   64u

@@ -312,9 +312,18 @@ static void begin_request(struct host_request *r, struct host_device *d, const s
 	r->nr_pages = 1;
 }
 
+/*
+ * A reader that reads ahead waits for the first pages of what it has asked for, and uses them while
+ * the rest is on its way: so long reads are several requests. Nobody waits for the first of a write.
+ */
+static u32 most_pages(u8 op)
+{
+	return op == RCL_IO_READ ? HOST_READ_PAGES : HOST_REQUEST_PAGES;
+}
+
 static bool join_request(struct host_request *r, const struct rcl_io *page)
 {
-	if (page->dev != r->dev->index || page->op != r->op || r->nr_pages == HOST_REQUEST_PAGES ||
+	if (page->dev != r->dev->index || page->op != r->op || r->nr_pages >= most_pages(r->op) ||
 	    page->block != r->pages[0].block + r->nr_pages || r->bytes & (PAGE_SIZE - 1) ||
 	    host_device_bytes(r->dev) < (page->block + 1) << PAGE_SHIFT)
 		return false;
