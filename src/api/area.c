@@ -147,6 +147,15 @@ int rcl_area_unmap(struct rcl_area *area, u64 first, u64 nr)
 			   RCL_MADV_DONTNEED);
 }
 
+u64 rcl_area_room(const struct rcl_area *area)
+{
+	u64 pages = area->machine->m->totalram_pages;
+
+	for (struct rcl_group *g = area->group; g; g = g->parent)
+		pages = min(pages, __atomic_load_n(&g->memcg->max, __ATOMIC_RELAXED));
+	return pages;
+}
+
 /* ---- making and closing -------------------------------------------------------------------- */
 
 int rcl_area_create(struct rcl_machine *machine, struct rcl_group *group, u32 flags,
@@ -170,8 +179,10 @@ int rcl_area_create(struct rcl_machine *machine, struct rcl_group *group, u32 fl
 		rcl_area_free(area);
 		return err;
 	}
-	if (flags & RCL_AREA_OPTIMISTIC)
+	if (flags & RCL_AREA_OPTIMISTIC) {
 		rcl_mm_want_versions(area->mm);
+		area->versions = area->mm->version_distance;
+	}
 	*out = area;
 	return 0;
 }
@@ -324,6 +335,17 @@ int rcl_area_punch(struct rcl_area *area, uint64_t first, uint64_t nr)
 
 /* ---- advice -------------------------------------------------------------------------------- */
 
+/*
+ * Eight times read_ahead_kb where the engine has twice as much, as real devices want several
+ * requests at once; but no more than a sixteenth of what the area may have in memory.
+ */
+static void read_far_ahead(struct rcl_area *area)
+{
+	u64 pages = hint_read(&area->file.ra_pages), most = rcl_area_room(area) / 16;
+
+	hint_set(&area->file.ra_pages, (u32)max(pages, min(4 * pages, most)));
+}
+
 /* How the whole area is going to be read. */
 static int set_order(struct rcl_area *area, enum rcl_madvice order, enum rcl_fadvice file_order)
 {
@@ -335,6 +357,8 @@ static int set_order(struct rcl_area *area, enum rcl_madvice order, enum rcl_fad
 		err = rcl_madvise(m, area->mm, 0, area->mapped, order);
 	if (!err && area->backing)
 		err = rcl_file_advise(m, &area->file, 0, 0, file_order);
+	if (!err && area->backing && file_order == RCL_FADV_SEQUENTIAL)
+		read_far_ahead(area);
 	if (!err)
 		area->order = order;
 	pthread_mutex_unlock(&area->lock);

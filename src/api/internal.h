@@ -75,10 +75,12 @@ struct rcl_area {
 	struct page_table **dir;     /* A: tables of 512 pages each; NULL: not known yet */
 	struct mm *mm;		     /* c */
 	char *arena;		     /* c */
+	size_t versions;	     /* c: mm->version_distance; 0: not RCL_AREA_OPTIMISTIC */
 	struct rcl_machine *machine; /* c */
 	struct rcl_group *group;     /* c: NULL = none */
 	struct backing *backing;     /* c: NULL = anonymous */
-	u32 flags;		     /* c: enum rcl_area_flag */
+
+	u32 flags; /* c: enum rcl_area_flag */
 
 	pthread_mutex_t lock;
 	u64 mapped;		/* D: pages that the mapping and dir have room for */
@@ -212,6 +214,9 @@ void rcl_area_note_table(struct rcl_area *area, u64 page, pte_t *pte);
 bool rcl_area_is_pinned(struct rcl_area *area, u64 first, u64 nr);
 /* Unmap what is not pinned: 0, or -EBUSY if something is. Needs a task. */
 int rcl_area_unmap(struct rcl_area *area, u64 first, u64 nr);
+
+/* How many pages may be in memory: the machine's, or a group's limit. */
+u64 rcl_area_room(const struct rcl_area *area);
 
 /* ---- file.c ---- */
 

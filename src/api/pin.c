@@ -43,9 +43,9 @@ static inline void fill_pin(struct rcl_pin *pin, struct rcl_area *area, u64 page
 	pin->how = how;
 }
 
-/* Pin it if that takes nothing but the instruction. `how` is valid. */
-static inline __attribute__((always_inline)) bool pin_fast(struct rcl_area *area, u64 page, u32 how,
-							   struct rcl_pin *pin)
+/* Pin it if that takes nothing but the instruction. `how` is valid, and writes or does not. */
+static inline __attribute__((always_inline)) bool pin_as(struct rcl_area *area, u64 page, u32 how,
+							 bool writes, struct rcl_pin *pin)
 {
 	struct page_table *t;
 	pte_t *pte;
@@ -58,10 +58,17 @@ static inline __attribute__((always_inline)) bool pin_fast(struct rcl_area *area
 	if (unlikely(!t))
 		return false;
 	pte = &t->e[page % PTRS_PER_TABLE];
-	if (unlikely(!rcl_pin_fast(area->mm, pte, how_writes(how), &pfn)))
+	if (unlikely(!rcl_pin_fast(area->mm, pte, writes, &pfn)))
 		return false;
 	fill_pin(pin, area, page, how, pte, pfn);
 	return true;
+}
+
+static inline __attribute__((always_inline)) bool pin_fast(struct rcl_area *area, u64 page, u32 how,
+							   struct rcl_pin *pin)
+{
+	return how_writes(how) ? pin_as(area, page, how, true, pin)
+			       : pin_as(area, page, how, false, pin);
 }
 
 static u32 engine_how(u32 how)
@@ -203,11 +210,7 @@ static bool is_resident(struct rcl_area *area, u64 page)
 /* No more than would push out what was just read: half of what there may be. */
 static u64 prefetch_room(struct rcl_area *area)
 {
-	u64 pages = area->machine->m->totalram_pages;
-
-	for (struct rcl_group *g = area->group; g; g = g->parent)
-		pages = min(pages, __atomic_load_n(&g->memcg->max, __ATOMIC_RELAXED));
-	return pages / 2;
+	return rcl_area_room(area) / 2;
 }
 
 /* Start reading a run of pages of one area. */
@@ -346,32 +349,39 @@ int rcl_prefetch(struct rcl_area *area, uint64_t first, uint64_t nr)
 #define VERSION_WRITERS (PTE_VERSION_STEP - 1)
 #define WORD_PLACE	(PTE_PRESENT | PTE_ZERO | 0xffffffffull << PTE_PFN_SHIFT)
 
+/* Reclaim is to see that the page is in use. If the word changes just now, another time. */
+static __attribute__((noinline, cold)) void mark_accessed(struct rcl_area *area, pte_t *pte,
+							  pte_t word)
+{
+	pte_change(area->mm, pte, word, word | PTE_ACCESSED);
+}
+
 bool rcl_peek(struct rcl_area *area, uint64_t page, struct rcl_peek *peek)
 {
+	size_t distance = area->versions;
 	struct page_table *t;
 	u64 version, *vp;
 	pte_t *pte, word;
 
-	if (unlikely(page >= area_pages(area) || !area->mm->versions))
+	if (unlikely(page >= area_pages(area) || !distance))
 		return false;
 	t = __atomic_load_n(&__atomic_load_n(&area->dir, __ATOMIC_ACQUIRE)[page / PTRS_PER_TABLE],
 			    __ATOMIC_ACQUIRE);
 	if (unlikely(!t))
 		return false;
 	pte = &t->e[page % PTRS_PER_TABLE];
-	vp = pte_version(area->mm, pte);
+	vp = (u64 *)((uintptr_t)pte + distance);
 	version = __atomic_load_n(vp, __ATOMIC_ACQUIRE);
 	word = __atomic_load_n(pte, __ATOMIC_ACQUIRE);
 	if (unlikely(version & VERSION_WRITERS || (word & (PTE_PRESENT | PTE_ZERO)) != PTE_PRESENT))
 		return false;
-	/* Reclaim is to see that the page is in use. If the word changes just now, another time. */
-	if (unlikely(!(word & PTE_ACCESSED)))
-		pte_change(area->mm, pte, word, word | PTE_ACCESSED);
 	peek->addr = area->arena + (pte_pfn(word) << PAGE_SHIFT);
 	peek->word = pte;
 	peek->version = vp;
 	peek->word_seen = word & WORD_PLACE;
 	peek->version_seen = version;
+	if (unlikely(!(word & PTE_ACCESSED)))
+		mark_accessed(area, pte, word);
 	return true;
 }
 
