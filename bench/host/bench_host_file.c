@@ -2,7 +2,7 @@
 /*
  * Reading a file far larger than the budget, and getting rid of its pages.
  *
- *	bench_host_file [-r repeats] [-b budget in MiB]
+ *	bench_host_file [-r repeats] [-b budget in MiB] [-n] [kind]...
  *
  *   random      4 KiB pages at random of a file 16 times the budget, one at a time and 32 at a
  *               time. Peers: raw io_uring at the same depth (O_DIRECT, no cache at all, so it
@@ -11,6 +11,7 @@
  *   sequential  all of the file once. Peer: mmap() with MADV_SEQUENTIAL in such a cgroup.
  *   eviction    CPU time of reclaiming clean, mapped file pages, and system calls a page.
  *
+ * -n: ours alone, without peers. Kinds: random1 random32 sequential eviction; all if none is named.
  * Each page that is read is looked at in eight places. Runs of the peers alternate with ours;
  * medians. Before each run of a peer the kernel drops what it has cached of the file.
  */
@@ -36,6 +37,7 @@ struct bench {
 	uint64_t reads; /* of a random run */
 	unsigned depth;
 	uint64_t seed;
+	bool alone; /* no peers */
 };
 
 static uint64_t look(const void *page)
@@ -191,7 +193,7 @@ static double uring_random(struct bench *b)
 	double begun;
 	char *buf;
 
-	if (fd < 0 || io_uring_queue_init(DEPTH_MAX, &ring, 0))
+	if (b->alone || fd < 0 || io_uring_queue_init(DEPTH_MAX, &ring, 0))
 		return -1;
 	if (posix_memalign((void **)&buf, 4096, DEPTH_MAX * 4096ul))
 		die("buffers", -ENOMEM);
@@ -260,6 +262,18 @@ static double mmap_sequential(void *arg)
 	return (double)b->bytes / (now_s() - begun);
 }
 
+static double peer_mmap(struct bench *b, double (*fn)(void *))
+{
+	double value;
+
+	if (b->alone)
+		return -1;
+	drop_cache(b);
+	value = in_cgroup(b->budget, fn, b);
+	drop_cache(b);
+	return value;
+}
+
 /* ---- The report ---------------------------------------------------------------------------- */
 
 static void report(const char *name, double *ours, unsigned n, double scale, const char *unit)
@@ -286,11 +300,8 @@ static void random_reads(struct bench *b, unsigned repeats)
 		b->seed = i + 1;
 		ours[i] = ours_random(b);
 		raw[i] = uring_random(b);
-		if (b->depth > 1)
-			continue;
-		drop_cache(b);
-		mapped[i] = in_cgroup(b->budget, mmap_random, b);
-		drop_cache(b);
+		if (b->depth == 1)
+			mapped[i] = peer_mmap(b, mmap_random);
 	}
 	printf("random 4 KiB reads, %u at a time\n", b->depth);
 	report("reclaim", ours, repeats, 1e3, "k/s");
@@ -299,49 +310,75 @@ static void random_reads(struct bench *b, unsigned repeats)
 		report_peer("mmap in a cgroup", ours, mapped, repeats, 1e3, "k/s");
 }
 
+static void sequential(struct bench *b, unsigned repeats)
+{
+	double ours[MAX_REPEATS], mapped[MAX_REPEATS];
+
+	for (unsigned i = 0; i < repeats; i++) {
+		ours[i] = ours_sequential(b);
+		mapped[i] = peer_mmap(b, mmap_sequential);
+	}
+	printf("all of it in order\n");
+	report("reclaim", ours, repeats, 1e6, "MB/s");
+	report_peer("mmap in a cgroup", ours, mapped, repeats, 1e6, "MB/s");
+}
+
+static void eviction(struct bench *b, unsigned repeats)
+{
+	double ours[MAX_REPEATS];
+
+	for (unsigned i = 0; i < repeats; i++)
+		ours[i] = ours_eviction(b);
+	printf("eviction of clean pages\n");
+	report("reclaim", ours, repeats, 1e6, "M pages/s of one core");
+}
+
+static bool is_asked(char **kinds, int nr, const char *kind)
+{
+	for (int i = 0; i < nr; i++)
+		if (!strcmp(kinds[i], kind))
+			return true;
+	return !nr;
+}
+
 int main(int argc, char **argv)
 {
-	struct bench b = {.budget = 32ull << 20, .reads = 20000};
-	double ours[MAX_REPEATS], mapped[MAX_REPEATS];
+	struct bench b = {.budget = 32ull << 20};
 	unsigned repeats = 5;
 	char *path;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "r:b:")) != -1) {
+	while ((opt = getopt(argc, argv, "r:b:n")) != -1) {
 		if (opt == 'r')
 			repeats = (unsigned)atoi(optarg);
 		else if (opt == 'b')
 			b.budget = (uint64_t)atoi(optarg) << 20;
+		else if (opt == 'n')
+			b.alone = true;
 		else
 			repeats = 0;
 	}
 	if (repeats < 1 || repeats > MAX_REPEATS || b.budget < 4 << 20) {
-		fprintf(stderr, "usage: bench_host_file [-r repeats] [-b budget in MiB]\n");
+		fprintf(stderr, "usage: bench_host_file [-r repeats] [-b budget in MiB] [-n] "
+				"[random1|random32|sequential|eviction]...\n");
 		return 2;
 	}
+	argv += optind;
+	argc -= optind;
 	b.bytes = FILE_TIMES * b.budget;
 	b.pages = b.bytes / RCL_PAGE_SIZE;
 	b.path = path = make_file(scratch_dir(), b.bytes);
 	printf("a file of %llu MiB, a budget of %llu MiB; medians of %u\n",
 	       (unsigned long long)b.bytes >> 20, (unsigned long long)b.budget >> 20, repeats);
-	b.depth = 1;
-	random_reads(&b, repeats);
-	b.depth = 32;
-	b.reads = 8 * 20000;
-	random_reads(&b, repeats);
-	for (unsigned i = 0; i < repeats; i++) {
-		ours[i] = ours_sequential(&b);
-		drop_cache(&b);
-		mapped[i] = in_cgroup(b.budget, mmap_sequential, &b);
-		drop_cache(&b);
+	for (b.depth = 1; b.depth <= DEPTH_MAX; b.depth *= DEPTH_MAX) {
+		b.reads = (b.depth > 1 ? 8 : 1) * 20000;
+		if (is_asked(argv, argc, b.depth > 1 ? "random32" : "random1"))
+			random_reads(&b, repeats);
 	}
-	printf("all of it in order\n");
-	report("reclaim", ours, repeats, 1e6, "MB/s");
-	report_peer("mmap in a cgroup", ours, mapped, repeats, 1e6, "MB/s");
-	for (unsigned i = 0; i < repeats; i++)
-		ours[i] = ours_eviction(&b);
-	printf("eviction of clean pages\n");
-	report("reclaim", ours, repeats, 1e6, "M pages/s of one core");
+	if (is_asked(argv, argc, "sequential"))
+		sequential(&b, repeats);
+	if (is_asked(argv, argc, "eviction"))
+		eviction(&b, repeats);
 	unlink(path);
 	free(path);
 	return 0;

@@ -2,14 +2,15 @@
 /*
  * What using a page that is in memory costs.
  *
- *	bench_host_pin [-r repeats]
+ *	bench_host_pin [-r repeats] [thousands of pages]...
  *
  * Pages in random order, so many that everything fits the second-level cache (16K pages) and so
  * many that it does not (1M). The peer is the least there can be: an array of words, one for each
  * page, in the manner of vmcache (Leis et al., SIGMOD 2023): a pin for reading is one
  * compare-and-swap that counts a reader up, an unpin another that counts it down, an optimistic
  * read two loads of the word. It neither says where a page is nor can it ever bring one in. Its
- * runs alternate with ours; medians, and their ratio.
+ * runs alternate with ours; medians, and their ratio. A run is the median of batches, each with an
+ * order of its own, so whatever else the machine does now and then is left out.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -26,6 +27,7 @@
 
 #define MAX_REPEATS 31
 #define BATCH	    (1u << 16)
+#define ROUNDS	    16
 
 static void die(const char *what, int err)
 {
@@ -90,8 +92,7 @@ struct bench {
 struct job {
 	const struct bench *b;
 	uint64_t (*fn)(const struct bench *b, const uint32_t *order);
-	uint32_t *order;
-	unsigned rounds;
+	uint64_t first, nr, seed;
 	pthread_barrier_t *start;
 	double ns;
 	uint64_t sum;
@@ -166,51 +167,45 @@ static uint64_t words_peek(const struct bench *b, const uint32_t *order)
 	return sum;
 }
 
+/* A random order of pages from [first, first + nr). */
+static void make_order(uint32_t *order, uint64_t first, uint64_t nr, uint64_t seed)
+{
+	for (unsigned i = 0; i < BATCH; i++) {
+		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+		order[i] = (uint32_t)(first + ((seed >> 33) * nr >> 31));
+	}
+}
+
 static void *run_job(void *arg)
 {
+	uint32_t *order = malloc(BATCH * sizeof(*order));
 	struct job *j = arg;
-	double begun;
+	double ns[ROUNDS];
 
 	if (j->start)
 		pthread_barrier_wait(j->start);
-	begun = now_ns();
-	for (unsigned i = 0; i < j->rounds; i++)
-		j->sum += j->fn(j->b, j->order);
-	j->ns = (now_ns() - begun) / ((double)j->rounds * BATCH);
+	/* Another order each time, so that 1M pages do not become 64K. */
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		make_order(order, j->first, j->nr, j->seed * ROUNDS + i);
+		ns[i] = now_ns();
+		j->sum += j->fn(j->b, order);
+		ns[i] = (now_ns() - ns[i]) / BATCH;
+	}
+	j->ns = median(ns, ROUNDS);
+	free(order);
 	return NULL;
 }
 
-/* A random order of pages from [first, first + nr). */
-static uint32_t *make_order(uint64_t first, uint64_t nr, uint64_t seed)
-{
-	uint32_t *order = malloc(BATCH * sizeof(*order));
-
-	for (unsigned i = 0; i < BATCH; i++) {
-		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-		order[i] = (uint32_t)(first + (seed >> 33) * nr / (1ull << 31));
-	}
-	return order;
-}
-
 static double one_thread(const struct bench *b,
-			 uint64_t (*fn)(const struct bench *, const uint32_t *))
+			 uint64_t (*fn)(const struct bench *, const uint32_t *), uint64_t nr)
 {
-	double best = 0;
-	unsigned rounds = 16;
+	struct job j = {.b = b, .fn = fn, .nr = nr, .seed = 1};
 
-	/* Another order each time, so that 1M pages do not become 64K. */
-	for (unsigned i = 0; i < rounds; i++) {
-		struct job j = {.b = b, .fn = fn, .rounds = 1};
-
-		j.order = make_order(0, b->pages, i + 1);
-		run_job(&j);
-		best += j.ns / rounds;
-		free(j.order);
-	}
-	return best;
+	run_job(&j);
+	return j.ns;
 }
 
-/* Pairs a second of two threads on distinct pages, as a multiple of one thread's. */
+/* Pairs a second of two threads on distinct pages, as a multiple of one thread's on as many. */
 static double two_threads(const struct bench *b, double one)
 {
 	pthread_barrier_t start;
@@ -218,14 +213,13 @@ static double two_threads(const struct bench *b, double one)
 
 	pthread_barrier_init(&start, NULL, 2);
 	for (unsigned i = 0; i < 2; i++) {
-		j[i] = (struct job){.b = b, .fn = ours_pin, .rounds = 64, .start = &start};
-		j[i].order = make_order(i * b->pages / 2, b->pages / 2, i + 1);
+		j[i] = (struct job){.b = b, .fn = ours_pin, .start = &start, .seed = i + 1};
+		j[i].nr = b->pages / 2;
+		j[i].first = i * j[i].nr;
 		pthread_create(&j[i].thread, NULL, run_job, &j[i]);
 	}
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 2; i++)
 		pthread_join(j[i].thread, NULL);
-		free(j[i].order);
-	}
 	pthread_barrier_destroy(&start);
 	return one / j[0].ns + one / j[1].ns;
 }
@@ -288,15 +282,15 @@ static void run(uint64_t pages, unsigned repeats)
 			if ((cases[c].ours == ours_peek) != !!flags)
 				continue;
 			for (unsigned r = 0; r < repeats; r++) {
-				ours[r] = one_thread(&b, cases[c].ours);
-				peer[r] = one_thread(&b, cases[c].peer);
+				ours[r] = one_thread(&b, cases[c].ours, pages);
+				peer[r] = one_thread(&b, cases[c].peer, pages);
 			}
 			printf("  %-40s %6.1f ns   bare words %6.1f ns   %.2fx\n", cases[c].name,
 			       median(ours, repeats), median(peer, repeats),
 			       median(ours, repeats) / median(peer, repeats));
 		}
 		for (unsigned r = 0; r < repeats && !flags; r++)
-			scale[r] = two_threads(&b, one_thread(&b, ours_pin));
+			scale[r] = two_threads(&b, one_thread(&b, ours_pin, pages / 2));
 		if (!flags)
 			printf("  %-40s %6.2fx one thread's\n", "two threads on distinct pages",
 			       median(scale, repeats));
@@ -311,11 +305,16 @@ int main(int argc, char **argv)
 
 	while ((opt = getopt(argc, argv, "r:")) != -1) {
 		if (opt != 'r' || (repeats = (unsigned)atoi(optarg)) < 1 || repeats > MAX_REPEATS) {
-			fprintf(stderr, "usage: bench_host_pin [-r repeats]\n");
+			fprintf(stderr,
+				"usage: bench_host_pin [-r repeats] [thousands of pages]...\n");
 			return 2;
 		}
 	}
-	run(16 << 10, repeats);
-	run(1 << 20, repeats);
+	for (int i = optind; i < argc; i++)
+		run(strtoull(argv[i], NULL, 10) << 10, repeats);
+	if (optind == argc) {
+		run(16 << 10, repeats);
+		run(1 << 20, repeats);
+	}
 	return 0;
 }
