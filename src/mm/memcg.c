@@ -650,10 +650,11 @@ void rcl_memcg_uncharge_kmem(struct rcl *m, struct memcg *memcg, u32 nr_pages)
 
 static s64 take_all(struct rcl *m, s64 *what)
 {
-	s64 v = *what;
+	s64 v;
 
 	if (rcl_is_threaded(m))
 		return __atomic_exchange_n(what, 0, __ATOMIC_RELAXED);
+	v = *what;
 	*what = 0;
 	return v;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine whose I/O goes wrong: 4 MiB of memory, 64 MiB of swap in a named file, rules that the
- * test may change while nothing is under way. Each test runs once for each way of doing I/O.
+ * A machine whose I/O goes wrong: 2 MiB of memory, 64 MiB of swap in a named file, rules that a
+ * test may add at any time. Each test runs once for each way of doing I/O.
  */
 #ifndef RCL_TESTS_FAULT_WORLD_H
 #define RCL_TESTS_FAULT_WORLD_H
@@ -10,8 +10,8 @@
 #include "api/internal.h"
 #include "platform/host/faults.h"
 
-#define FAULT_BUDGET (4 * MIB)
-#define FAULT_RULES  4
+#define FAULT_BUDGET (2 * MIB)
+#define FAULT_RULES  8
 
 /* A test's state is the flags it opens its machine with. */
 #define FAULT_TEST(f)                                                                              \
@@ -26,6 +26,7 @@
 struct fault_world {
 	struct folder folder;
 	struct rcl_host_fault_rule rules[FAULT_RULES];
+	uint32_t nr_rules; /* used so far */
 	struct rcl_host_faults faults;
 	struct rcl_machine *machine;
 	struct rcl_area *area; /* set by the test, closed with the world */
@@ -37,6 +38,24 @@ static inline struct rcl_host_fault_rule fault_always(enum rcl_host_fault_kind k
 {
 	return (struct rcl_host_fault_rule){
 		.kind = kind, .dev = RCL_FAULT_ANY, .op = op, .ppm = 1000000, .amount = amount};
+}
+
+/* One more rule from here on, and the end of all. */
+static inline void fault_begin(struct fault_world *w, struct rcl_host_fault_rule rule)
+{
+	uint32_t nr = w->nr_rules++;
+
+	assert_true(nr < FAULT_RULES);
+	w->rules[nr] = rule;
+	__atomic_store_n(&w->faults.nr_rules, nr + 1, __ATOMIC_RELEASE);
+}
+static inline void fault_end(struct fault_world *w)
+{
+	__atomic_store_n(&w->faults.nr_rules, 0, __ATOMIC_RELEASE);
+}
+static inline uint64_t fault_hits(struct fault_world *w, unsigned rule)
+{
+	return __atomic_load_n(&w->rules[rule].hits, __ATOMIC_RELAXED);
 }
 
 static inline void fault_open_with(void **state, struct fault_world *w, struct rcl_options *opt)

@@ -10,7 +10,7 @@
 
 #define BAD_FIRST 100u
 #define BAD_NR	  3u
-#define PAGES	  3000u /* three times what there is room for */
+#define PAGES	  1000u /* twice what there is room for */
 
 static bool is_bad(uint64_t page)
 {
@@ -20,15 +20,16 @@ static bool is_bad(uint64_t page)
 /* Blocks of a file that cannot be read. */
 static void read_errors_of_a_file(void **state)
 {
+	struct rcl_host_fault_rule rule;
 	struct fault_world w;
 	struct rcl_pin pins[64], pin;
 
 	fault_open(state, &w);
 	fault_file(&w, "f", PAGES, RCL_AREA_WRITE);
-	w.rules[0] = fault_always(RCL_FAULT_ERROR, RCL_IO_READ, EIO);
-	w.rules[0].first_block = BAD_FIRST;
-	w.rules[0].nr_blocks = BAD_NR;
-	w.faults.nr_rules = 1;
+	rule = fault_always(RCL_FAULT_ERROR, RCL_IO_READ, EIO);
+	rule.first_block = BAD_FIRST;
+	rule.nr_blocks = BAD_NR;
+	fault_begin(&w, rule);
 	/* Twice: the second time they come by other read-ahead, or not at all. */
 	for (uint64_t i = 0; i < 2 * PAGES; i++)
 		assert_int_equal(try_page(w.area, i % PAGES, i % PAGES),
@@ -58,7 +59,7 @@ static void read_errors_of_a_file(void **state)
 	assert_true(read_stats(w.machine, NULL).io_errors >= BAD_NR);
 	/* The disk recovers. */
 	assert_ok(rcl_area_advise(w.area, 0, 0, RCL_ADVISE_PAGEOUT));
-	w.faults.nr_rules = 0;
+	fault_end(&w);
 	for (uint64_t i = 0; i < PAGES; i++)
 		assert_ok(try_page(w.area, i, i));
 	fault_close(&w);
@@ -79,7 +80,7 @@ static void *read_at_random(void *arg)
 		int err;
 
 		r->random = r->random * 6364136223846793005ull + 1442695040888963407ull;
-		page = (r->random >> 33) % 1200;
+		page = (r->random >> 33) % 600;
 		err = try_page(r->area, page, page);
 		if (err)
 			r->bad++;
@@ -92,14 +93,15 @@ static void *read_at_random(void *arg)
 static void read_errors_of_many_threads(void **state)
 {
 	struct reader readers[4];
+	struct rcl_host_fault_rule rule;
 	struct fault_world w;
 
 	fault_open(state, &w);
-	fault_file(&w, "f", 1200, 0);
-	w.rules[0] = fault_always(RCL_FAULT_ERROR, RCL_IO_READ, EIO);
-	w.rules[0].first_block = BAD_FIRST;
-	w.rules[0].nr_blocks = BAD_NR;
-	w.faults.nr_rules = 1;
+	fault_file(&w, "f", 600, 0);
+	rule = fault_always(RCL_FAULT_ERROR, RCL_IO_READ, EIO);
+	rule.first_block = BAD_FIRST;
+	rule.nr_blocks = BAD_NR;
+	fault_begin(&w, rule);
 	for (unsigned i = 0; i < 4; i++) {
 		readers[i] = (struct reader){.area = w.area, .random = i + 1};
 		assert_ok(pthread_create(&readers[i].thread, NULL, read_at_random, &readers[i]));
@@ -114,14 +116,15 @@ static void read_errors_of_many_threads(void **state)
 /* A file's page whose write fails: told once, at the sync; the others are on the disk. */
 static void write_errors_of_a_file(void **state)
 {
+	struct rcl_host_fault_rule rule;
 	struct fault_world w;
 
 	fault_open(state, &w);
 	fault_file(&w, "f", 600, RCL_AREA_WRITE);
-	w.rules[0] = fault_always(RCL_FAULT_ERROR, RCL_IO_WRITE, EIO);
-	w.rules[0].first_block = BAD_FIRST;
-	w.rules[0].nr_blocks = BAD_NR;
-	w.faults.nr_rules = 1;
+	rule = fault_always(RCL_FAULT_ERROR, RCL_IO_WRITE, EIO);
+	rule.first_block = BAD_FIRST;
+	rule.nr_blocks = BAD_NR;
+	fault_begin(&w, rule);
 	for (uint64_t i = 0; i < 600; i++)
 		write_page(w.area, i, i + 1000);
 	assert_int_equal(rcl_area_sync(w.area, 0, 0), -EIO);
@@ -129,7 +132,7 @@ static void write_errors_of_a_file(void **state)
 	for (uint64_t i = 0; i < 600; i++)
 		assert_true(disk_has(&w, "f", i, is_bad(i) ? i : i + 1000));
 	/* Once more, to a disk that works. */
-	w.faults.nr_rules = 0;
+	fault_end(&w);
 	for (uint64_t i = 0; i < 600; i++)
 		write_page(w.area, i, i + 2000);
 	assert_ok(rcl_area_sync(w.area, 0, 0));
@@ -142,14 +145,15 @@ static void write_errors_of_a_file(void **state)
  */
 static void write_errors_in_the_background(void **state)
 {
+	struct rcl_host_fault_rule rule;
 	struct fault_world w;
 
 	fault_open(state, &w);
 	fault_file(&w, "f", PAGES, RCL_AREA_WRITE);
-	w.rules[0] = fault_always(RCL_FAULT_ERROR, RCL_IO_WRITE, ENOSPC);
-	w.rules[0].first_block = BAD_FIRST;
-	w.rules[0].nr_blocks = BAD_NR;
-	w.faults.nr_rules = 1;
+	rule = fault_always(RCL_FAULT_ERROR, RCL_IO_WRITE, ENOSPC);
+	rule.first_block = BAD_FIRST;
+	rule.nr_blocks = BAD_NR;
+	fault_begin(&w, rule);
 	for (uint64_t i = 0; i < PAGES; i++)
 		write_page(w.area, i, i + 1000);
 	/* What could not be written is as lost as with the kernel: the old page may be back. */
@@ -166,20 +170,21 @@ static void write_errors_in_the_background(void **state)
 /* Some writes to swap fail: those pages stay, and go another time. */
 static void write_errors_of_swap(void **state)
 {
+	struct rcl_host_fault_rule rule;
 	struct fault_world w;
 
 	fault_open(state, &w);
 	fault_anon(&w, PAGES);
-	w.rules[0] = fault_always(RCL_FAULT_ERROR, RCL_IO_WRITE, EIO);
-	w.rules[0].ppm = 200000;
-	w.faults.nr_rules = 1;
+	rule = fault_always(RCL_FAULT_ERROR, RCL_IO_WRITE, EIO);
+	rule.ppm = 200000;
+	fault_begin(&w, rule);
 	for (unsigned round = 0; round < 3; round++) {
 		for (uint64_t i = 0; i < PAGES; i++)
 			write_page(w.area, i, i + round);
 		for (uint64_t i = 0; i < PAGES; i++)
 			check_page(w.area, i, i + round);
 	}
-	assert_true(w.rules[0].hits > 0);
+	assert_true(fault_hits(&w, 0) > 0);
 	assert_true(read_stats(w.machine, NULL).swapped_out > 0);
 	fault_close(&w);
 }
@@ -194,8 +199,7 @@ static void dead_swap(void **state)
 
 	fault_open(state, &w);
 	fault_anon(&w, PAGES);
-	w.rules[0] = fault_always(RCL_FAULT_ERROR, RCL_IO_WRITE, EIO);
-	w.faults.nr_rules = 1;
+	fault_begin(&w, fault_always(RCL_FAULT_ERROR, RCL_IO_WRITE, EIO));
 	for (nr = 0; nr < PAGES; nr++) {
 		err = rcl_pin(w.area, nr, RCL_WRITE, &pin);
 		if (err)
@@ -207,7 +211,7 @@ static void dead_swap(void **state)
 	assert_true(nr > FAULT_BUDGET / RCL_PAGE_SIZE / 2);
 	for (uint64_t i = 0; i < nr; i++)
 		check_page(w.area, i, i);
-	w.faults.nr_rules = 0;
+	fault_end(&w);
 	for (uint64_t i = nr; i < PAGES; i++)
 		write_page(w.area, i, i);
 	for (uint64_t i = 0; i < PAGES; i++)
@@ -218,6 +222,7 @@ static void dead_swap(void **state)
 /* A read from swap that fails: the page's user is told, and may try again. */
 static void read_errors_of_swap(void **state)
 {
+	struct rcl_host_fault_rule rule;
 	struct fault_world w;
 	uint64_t failed = 0;
 
@@ -225,10 +230,10 @@ static void read_errors_of_swap(void **state)
 	fault_anon(&w, PAGES);
 	for (uint64_t i = 0; i < PAGES; i++)
 		write_page(w.area, i, i);
-	w.rules[0] = fault_always(RCL_FAULT_ERROR, RCL_IO_READ, EIO);
-	w.rules[0].ppm = 0;
-	w.rules[0].nth = 5;
-	w.faults.nr_rules = 1;
+	rule = fault_always(RCL_FAULT_ERROR, RCL_IO_READ, EIO);
+	rule.ppm = 0;
+	rule.nth = 5;
+	fault_begin(&w, rule);
 	for (uint64_t i = 0; i < PAGES; i++) {
 		int err, tries = 0;
 
@@ -242,7 +247,7 @@ static void read_errors_of_swap(void **state)
 	assert_true(read_stats(w.machine, NULL).io_errors >= failed);
 	/* For good now. Who overwrites a page, or gives it up, needs not read it. */
 	assert_ok(rcl_area_advise(w.area, 0, 0, RCL_ADVISE_PAGEOUT));
-	w.rules[0] = fault_always(RCL_FAULT_ERROR, RCL_IO_READ, EIO);
+	fault_begin(&w, fault_always(RCL_FAULT_ERROR, RCL_IO_READ, EIO));
 	assert_int_equal(try_page(w.area, 10, 10), -EIO);
 	assert_int_equal(try_page(w.area, 10, 10), -EIO);
 	for (uint64_t i = 0; i < 20; i++) {
@@ -259,7 +264,7 @@ static void read_errors_of_swap(void **state)
 		else
 			check_zero(w.area, i);
 	}
-	w.faults.nr_rules = 0;
+	fault_end(&w);
 	for (uint64_t i = 40; i < PAGES; i++)
 		check_page(w.area, i, i);
 	fault_close(&w);
@@ -268,6 +273,7 @@ static void read_errors_of_swap(void **state)
 /* Bits turn on the way from swap: never handed out. What is on the disk is good still. */
 static void bits_turn(void **state)
 {
+	struct rcl_host_fault_rule rule;
 	struct fault_world w;
 	uint64_t failed = 0;
 
@@ -275,9 +281,9 @@ static void bits_turn(void **state)
 	fault_anon(&w, PAGES);
 	for (uint64_t i = 0; i < PAGES; i++)
 		write_page(w.area, i, i);
-	w.rules[0] = fault_always(RCL_FAULT_CORRUPT, RCL_IO_READ, 0);
-	w.rules[0].ppm = 300000;
-	w.faults.nr_rules = 1;
+	rule = fault_always(RCL_FAULT_CORRUPT, RCL_IO_READ, 0);
+	rule.ppm = 300000;
+	fault_begin(&w, rule);
 	for (uint64_t i = 0; i < PAGES; i++) {
 		int err, tries = 0;
 
@@ -298,25 +304,25 @@ static void work(struct fault_world *w, unsigned seed)
 	struct rcl_area *anon;
 	struct rcl_pin pins[32];
 
-	fault_file(w, "f", 1500, RCL_AREA_WRITE);
-	assert_ok(rcl_area_anon(w->machine, NULL, 1500, 0, &anon));
-	for (uint64_t i = 0; i < 1500; i++) {
+	fault_file(w, "f", 600, RCL_AREA_WRITE);
+	assert_ok(rcl_area_anon(w->machine, NULL, 600, 0, &anon));
+	for (uint64_t i = 0; i < 600; i++) {
 		write_page(anon, i, i + seed);
 		if (i % 3)
 			write_page(w->area, i, i + seed);
 	}
-	for (uint64_t i = 0; i < 1500; i++) {
+	for (uint64_t i = 0; i < 600; i++) {
 		check_page(anon, i, i + seed);
 		check_page(w->area, i, i % 3 ? i + seed : i);
 	}
-	for (uint64_t i = 0; i + 32 < 1500; i += 300) {
+	for (uint64_t i = 0; i + 32 < 600; i += 300) {
 		assert_ok(rcl_pin_range(w->area, i, 32, RCL_READ, pins));
 		for (uint64_t j = i; j < i + 32; j++)
 			assert_true(page_is(pins[j - i].addr, j % 3 ? j + seed : j));
 		rcl_unpin_batch(pins, 32);
 	}
 	assert_ok(rcl_area_sync(w->area, 0, 0));
-	for (uint64_t i = 0; i < 1500; i++)
+	for (uint64_t i = 0; i < 600; i++)
 		assert_true(disk_has(w, "f", i, i % 3 ? i + seed : i));
 	assert_ok(rcl_area_close(w->area));
 	assert_ok(rcl_area_close(anon));
@@ -325,35 +331,31 @@ static void work(struct fault_world *w, unsigned seed)
 static void nothing_but_delays(void **state)
 {
 	static const struct rcl_host_fault_rule rules[] = {
-		{.kind = RCL_FAULT_SHORT, .nth = 1, .amount = 1},
-		{.kind = RCL_FAULT_SHORT, .nth = 1, .amount = 4095},
-		{.kind = RCL_FAULT_SHORT, .nth = 1, .amount = 4096},
-		{.kind = RCL_FAULT_SHORT, .nth = 2, .amount = 10000},
-		{.kind = RCL_FAULT_SHORT, .nth = 1, .amount = 1 << 30},
-		{.kind = RCL_FAULT_EINTR, .nth = 1, .amount = 200},
-		{.kind = RCL_FAULT_DELAY, .nth = 50, .amount = 2000000},
+		{.kind = RCL_FAULT_SHORT, .dev = -1, .op = -1, .nth = 1, .amount = 1},
+		{.kind = RCL_FAULT_SHORT, .dev = -1, .op = -1, .nth = 1, .amount = 4095},
+		{.kind = RCL_FAULT_SHORT, .dev = -1, .op = -1, .nth = 1, .amount = 4096},
+		{.kind = RCL_FAULT_SHORT, .dev = -1, .op = -1, .nth = 2, .amount = 10000},
+		{.kind = RCL_FAULT_SHORT, .dev = -1, .op = -1, .nth = 1, .amount = 1 << 30},
+		{.kind = RCL_FAULT_EINTR, .dev = -1, .op = -1, .nth = 1, .amount = 200},
+		{.kind = RCL_FAULT_DELAY, .dev = -1, .op = -1, .nth = 50, .amount = 2000000},
 	};
 	struct fault_world w;
 
-	fault_open(state, &w);
-	for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
-		w.rules[0] = rules[i];
-		w.rules[0].dev = w.rules[0].op = RCL_FAULT_ANY;
-		w.faults.nr_rules = 1;
+	/* One by one, and the last few all at once. */
+	for (unsigned i = 0; i <= ARRAY_SIZE(rules); i++) {
+		unsigned from = min(i, (unsigned)ARRAY_SIZE(rules) - 4);
+
+		fault_open(state, &w);
+		if (i < ARRAY_SIZE(rules))
+			fault_begin(&w, rules[i]);
+		while (i == ARRAY_SIZE(rules) && from < i)
+			fault_begin(&w, rules[from++]);
 		work(&w, i * 10000);
-		assert_true(w.rules[0].hits > 0);
+		assert_true(fault_hits(&w, 0) > 0);
+		assert_int_equal(read_stats(w.machine, NULL).io_errors, 0);
+		fault_anon(&w, 1);
+		fault_close(&w);
 	}
-	/* All at once. */
-	for (unsigned i = 0; i < FAULT_RULES; i++) {
-		w.rules[i] = rules[i + 3];
-		w.rules[i].dev = w.rules[i].op = RCL_FAULT_ANY;
-	}
-	w.faults.nr_rules = FAULT_RULES;
-	work(&w, 1);
-	assert_int_equal(read_stats(w.machine, NULL).io_errors, 0);
-	w.faults.nr_rules = 0;
-	fault_anon(&w, 1);
-	fault_close(&w);
 }
 
 /* Where the system refuses io_uring, threads do it. */

@@ -48,12 +48,13 @@ static bool strikes(struct rcl_host_faults *f, u32 nr, const struct host_request
 void rcl_host_fault_before(struct host_io *io, struct host_request *r)
 {
 	struct rcl_host_faults *f = io->faults;
+	u32 nr_rules = __atomic_load_n(&f->nr_rules, __ATOMIC_ACQUIRE);
 
 	if (!r->transfers)
 		r->number = __atomic_fetch_add(&f->nr_requests, 1, __ATOMIC_RELAXED);
 	r->inject = r->sticky_error && r->sticky_from == r->from ? r->sticky_error : 0;
 	r->lose = 0;
-	for (u32 i = 0; i < f->nr_rules && !r->inject; i++) {
+	for (u32 i = 0; i < nr_rules && !r->inject; i++) {
 		struct rcl_host_fault_rule *rule = &f->rules[i];
 
 		if (!concerns(rule, r) || !strikes(f, i, r))

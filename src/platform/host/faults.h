@@ -33,7 +33,7 @@ struct rcl_host_fault_rule {
 struct rcl_host_faults {
 	u64 seed;
 	bool refuse_uring; /* setting io_uring up fails with -EPERM */
-	u32 nr_rules;
+	u32 nr_rules;	   /* A: rules may be added, and all be ended, while I/O runs */
 	struct rcl_host_fault_rule *rules;
 	u64 nr_requests; /* A: so far */
 };
