@@ -284,12 +284,13 @@ static void report(const char *name, double *ours, unsigned n, double scale, con
 static void report_peer(const char *name, const double *ours, double *peer, unsigned n,
 			double scale, const char *unit)
 {
-	if (peer[0] < 0) {
+	double value = median(peer, n);
+
+	if (peer[0] < 0)
 		printf("  %-28s not to be had here\n", name);
-		return;
-	}
-	printf("  %-28s %10.1f %s   reclaim: %.2fx\n", name, median(peer, n) / scale, unit,
-	       ours[n / 2] / peer[n / 2]);
+	else
+		printf("  %-28s %10.1f %s   reclaim: %.2fx\n", name, value / scale, unit,
+		       ours[n / 2] / value);
 }
 
 static void random_reads(struct bench *b, unsigned repeats)
