@@ -84,7 +84,7 @@ static void unnamed(void **state)
 	read_slots(w, dev, SLOTS, errors);
 	for (u32 i = 0; i < SLOTS; i++)
 		assert_int_equal(errors[i], 0);
-	assert_int_equal(io_info(w, dev).reads, 1);
+	assert_in_range(io_info(w, dev).reads, 1, SLOTS / 8); /* neighbours go together */
 	/* There is nothing beyond. */
 	assert_int_equal(io_do(w, dev, RCL_IO_READ, SLOTS, 0), -EIO);
 	assert_int_equal(io_do(w, dev, RCL_IO_WRITE, SLOTS, 0), -EIO);
