@@ -481,7 +481,7 @@ static always_inline void check_free(const struct folio *f, u32 order)
 static always_inline void free_to_pcp(struct rcl *m, struct zone *z, struct per_cpu_pages *pcp,
 				      struct folio *f, u32 order)
 {
-	u32 type = pageblock_type(m, folio_pfn(m, f)), high = pcp->high, pindex;
+	u32 type = pageblock_type(m, folio_pfn(m, f)), high = hint_read(&pcp->high), pindex;
 	bool free_high = order && order <= PAGE_ALLOC_COSTLY_ORDER && pcp->free_factor;
 
 	set_flags(f, z->frame_flags | BIT(PG_pcp));
@@ -492,7 +492,7 @@ static always_inline void free_to_pcp(struct rcl *m, struct zone *z, struct per_
 	pcp->count += 1u << order;
 
 	if (unlikely(hint_read(&z->reclaim_active)))
-		high = min(pcp->batch << 2, high);
+		high = min(hint_read(&pcp->batch) << 2, high);
 	if (unlikely(pcp->count >= high || free_high))
 		rcl_pcp_shrink(z, pcp, high, pindex, free_high);
 }

@@ -82,7 +82,7 @@ void rcl_pcp_set_limits(struct zone *z)
 void rcl_pcp_refill(struct zone *z, struct per_cpu_pages *pcp, struct list_head *list, u32 order,
 		    u32 migratetype, u32 alloc_flags)
 {
-	u32 batch = pcp->batch, nr;
+	u32 batch = hint_read(&pcp->batch), nr;
 
 	if (batch > 1)
 		batch = max(batch >> order, 2u);
@@ -172,7 +172,7 @@ static void drain(struct zone *z, struct per_cpu_pages *pcp, u32 count, u32 pind
 
 static u32 nr_pcp_free(struct per_cpu_pages *pcp, u32 high, bool free_high)
 {
-	u32 batch = pcp->batch, most;
+	u32 batch = hint_read(&pcp->batch), most;
 
 	if (free_high)
 		return pcp->count;
@@ -182,7 +182,7 @@ static u32 nr_pcp_free(struct per_cpu_pages *pcp, u32 high, bool free_high)
 	batch <<= pcp->free_factor;
 	if (batch < most && pcp->free_factor < PCP_BATCH_SCALE_MAX)
 		pcp->free_factor++;
-	return min(max(batch, pcp->batch), most);
+	return min(max(batch, hint_read(&pcp->batch)), most);
 }
 
 void rcl_pcp_shrink(struct zone *z, struct per_cpu_pages *pcp, u32 high, u32 pindex, bool free_high)
@@ -201,7 +201,7 @@ static void drain_cpu(struct rcl *m, struct cpu *cpu)
 				struct per_cpu_pages *pcp = &z->pcp[cpu - m->cpus];
 
 				rcl_cpu_lock(m, cpu);
-				drain(z, pcp, pcp->batch << PCP_BATCH_SCALE_MAX, 0);
+				drain(z, pcp, hint_read(&pcp->batch) << PCP_BATCH_SCALE_MAX, 0);
 				left = pcp->count;
 				rcl_cpu_unlock(m, cpu);
 			}
