@@ -260,7 +260,7 @@ void rcl_writeback_set_ratelimit(struct rcl *m)
 	u64 background, dirty;
 
 	rcl_global_dirty_limits(m, &background, &dirty);
-	m->wb->global.dirty_limit = dirty;
+	hint_set(&m->wb->global.dirty_limit, dirty);
 	hint_set(&m->wb->ratelimit_pages, max(dirty / (m->nr_cpus * 32), (u64)16));
 }
 
@@ -470,7 +470,7 @@ static void update_dirty_limit(struct rcl *m, struct dirty_throttle_control *dtc
 	spin_lock(&dom->lock);
 	if (now >= dom->dirty_limit_tstamp + wb_bandwidth_interval(m)) {
 		target = max(dtc->thresh, dtc->dirty);
-		limit = dom->dirty_limit;
+		limit = hint_read(&dom->dirty_limit);
 		if (limit < dtc->thresh)
 			limit = dtc->thresh;
 		else if (limit > target)
