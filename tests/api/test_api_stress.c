@@ -538,11 +538,23 @@ static void watch(struct world *world, unsigned seconds, uint64_t seed)
 	}
 }
 
-static void verify_all(struct world *world)
+/*
+ * The hardest settings for a second: with swappiness 0 a group at its limit does not swap at all, so
+ * that those who wait for memory wait for the settings. Then they must all come through.
+ */
+static void squeeze_and_ease(struct world *world)
 {
-	/* With 0 a group at its limit does not swap at all. */
+	if (rcl_tunable_set(world->machine, "vm.swappiness", 0))
+		fail("vm.swappiness");
+	for (unsigned i = 0; i < NR_GROUPS; i++)
+		rcl_group_set_max(world->groups[i], 2 << 20);
+	sleep(1);
 	if (rcl_tunable_set(world->machine, "vm.swappiness", 60))
 		fail("vm.swappiness");
+}
+
+static void verify_all(struct world *world)
+{
 	for (unsigned i = 0; i < NR_AREAS; i++) {
 		struct area *a = &world->areas[i];
 
@@ -609,6 +621,7 @@ int main(int argc, char **argv)
 			fail("no thread");
 	}
 	watch(world, seconds, seed);
+	squeeze_and_ease(world);
 	atomic_store(&world->stop, true);
 	alarm(WATCHDOG_SECONDS * 2);
 	for (unsigned i = 0; i < threads; i++) {
