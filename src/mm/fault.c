@@ -247,7 +247,7 @@ static int swap_fault(struct fault *ft, pte_t old)
 	struct rcl *m = ft->m;
 	swp_entry_t entry = pte_swap(old);
 	struct folio *f = rcl_swap_cache_get_folio(m, entry, ft->vma, ft->vpn);
-	bool exclusive = old & PTE_SWAP_EXCLUSIVE;
+	bool exclusive = old & PTE_SWAP_EXCLUSIVE, found = f;
 	u64 bits = PTE_ACCESSED;
 	int err = 0;
 	pte_t *pte, new;
@@ -287,9 +287,12 @@ static int swap_fault(struct fault *ft, pte_t old)
 	if (ft->write && !folio_test(f, PG_lru))
 		rcl_lru_add_drain(m);
 	if (!folio_test(f, PG_uptodate)) {
-		/* The slot stays; whoever comes next tries to read it again. */
+		/*
+		 * The slot stays; whoever comes next tries to read it again. With threads that is we,
+		 * if it failed before we came: an error of read-ahead is not ours to report.
+		 */
 		rcl_swap_cache_delete(m, f);
-		err = -EIO;
+		err = mm_is_threaded(ft->mm) && found && !ft->tried ? FAULT_RETRY : -EIO;
 		goto out;
 	}
 	pte = lock_pte(ft, old);

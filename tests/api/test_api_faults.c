@@ -269,6 +269,30 @@ static void read_errors_of_swap(void **state)
 	fault_close(&w);
 }
 
+/* What reading ahead has met is not the error of whoever comes later: the page is read once more. */
+static void read_ahead_fails(void **state)
+{
+	struct fault_world w;
+	uint64_t errors;
+
+	fault_open(state, &w);
+	fault_anon(&w, PAGES);
+	for (uint64_t i = 0; i < PAGES; i++)
+		write_page(w.area, i, i);
+	assert_ok(rcl_area_advise(w.area, 0, 0, RCL_ADVISE_PAGEOUT));
+	errors = read_stats(w.machine, NULL).io_errors;
+	fault_begin(&w, fault_always(RCL_FAULT_ERROR, RCL_IO_READ, EIO));
+	assert_ok(rcl_prefetch(w.area, 0, 32));
+	/* Pages whose writing is not over are there still, and need not be read. */
+	while (read_stats(w.machine, NULL).io_errors == errors)
+		usleep(1000);
+	usleep(10000);
+	fault_end(&w);
+	for (uint64_t i = 0; i < PAGES; i++)
+		check_page(w.area, i, i);
+	fault_close(&w);
+}
+
 /* Bits turn on the way from swap: never handed out. What is on the disk is good still. */
 static void bits_turn(void **state)
 {
@@ -376,11 +400,17 @@ static void uring_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FAULT_TEST(read_errors_of_a_file),  FAULT_TEST(read_errors_of_many_threads),
-		FAULT_TEST(write_errors_of_a_file), FAULT_TEST(write_errors_in_the_background),
-		FAULT_TEST(write_errors_of_swap),   FAULT_TEST(dead_swap),
-		FAULT_TEST(read_errors_of_swap),    FAULT_TEST(bits_turn),
-		FAULT_TEST(nothing_but_delays),	    FAULT_TEST(uring_refused),
+		FAULT_TEST(read_errors_of_a_file),
+		FAULT_TEST(read_errors_of_many_threads),
+		FAULT_TEST(write_errors_of_a_file),
+		FAULT_TEST(write_errors_in_the_background),
+		FAULT_TEST(write_errors_of_swap),
+		FAULT_TEST(dead_swap),
+		FAULT_TEST(read_errors_of_swap),
+		FAULT_TEST(read_ahead_fails),
+		FAULT_TEST(bits_turn),
+		FAULT_TEST(nothing_but_delays),
+		FAULT_TEST(uring_refused),
 	};
 
 	alarm(WATCHDOG_SECONDS);
