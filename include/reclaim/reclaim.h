@@ -370,6 +370,9 @@ RCL_API int rcl_prefetch(struct rcl_area *area, uint64_t first, uint64_t nr);
  * the page; and write to such pages only under a pin for writing. There is nothing to undo. The
  * memory itself stays readable until the machine is closed. A page that is looked at in this way
  * counts as used, as one that is pinned does.
+ *
+ * Eight neighbouring pages share the count of their changes: what ends meanwhile for another of
+ * them makes this look one not to be believed, too. That is rare, and costs a pin.
  */
 struct rcl_peek {
 	const void *addr;

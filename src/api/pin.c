@@ -346,14 +346,21 @@ int rcl_prefetch(struct rcl_area *area, uint64_t first, uint64_t nr)
 
 /* ---- peeking ------------------------------------------------------------------------------- */
 
-#define VERSION_WRITERS (PTE_VERSION_STEP - 1)
-#define WORD_PLACE	(PTE_PRESENT | PTE_ZERO | 0xffffffffull << PTE_PFN_SHIFT)
+/* What of a word must stay the same: the place, and that no pin is for writing. */
+#define WORD_STATE (PTE_PRESENT | PTE_ZERO | (u64)PTE_MAX_WRITE_PINS << PTE_WRITE_PIN_SHIFT)
+#define WORD_SEEN  (WORD_STATE | 0xffffffffull << PTE_PFN_SHIFT)
 
-/* Reclaim is to see that the page is in use. If the word changes just now, another time. */
-static __attribute__((noinline, cold)) void mark_accessed(struct rcl_area *area, pte_t *pte,
-							  pte_t word)
+/*
+ * A word that does not say "here, accessed, not pinned for writing". If all it lacks is that it was
+ * accessed, reclaim is to see that the page is in use. Should the word change just now, another time.
+ */
+static __attribute__((noinline, cold)) bool peek_unusual(struct rcl_area *area, pte_t *pte,
+							 pte_t word)
 {
+	if ((word & WORD_STATE) != PTE_PRESENT)
+		return false;
 	pte_change(area->mm, pte, word, word | PTE_ACCESSED);
+	return true;
 }
 
 bool rcl_peek(struct rcl_area *area, uint64_t page, struct rcl_peek *peek)
@@ -370,25 +377,24 @@ bool rcl_peek(struct rcl_area *area, uint64_t page, struct rcl_peek *peek)
 	if (unlikely(!t))
 		return false;
 	pte = &t->e[page % PTRS_PER_TABLE];
-	vp = (u64 *)((uintptr_t)pte + distance);
+	vp = pte_version_at(pte, distance);
 	version = __atomic_load_n(vp, __ATOMIC_ACQUIRE);
 	word = __atomic_load_n(pte, __ATOMIC_ACQUIRE);
-	if (unlikely(version & VERSION_WRITERS || (word & (PTE_PRESENT | PTE_ZERO)) != PTE_PRESENT))
+	if (unlikely((word & (WORD_STATE | PTE_ACCESSED)) != (PTE_PRESENT | PTE_ACCESSED)) &&
+	    !peek_unusual(area, pte, word))
 		return false;
 	peek->addr = area->arena + (pte_pfn(word) << PAGE_SHIFT);
 	peek->word = pte;
 	peek->version = vp;
-	peek->word_seen = word & WORD_PLACE;
+	peek->word_seen = word;
 	peek->version_seen = version;
-	if (unlikely(!(word & PTE_ACCESSED)))
-		mark_accessed(area, pte, word);
 	return true;
 }
 
 bool rcl_peek_ok(const struct rcl_peek *peek)
 {
-	/* What was read of the page was read before this. */
+	/* What was read of the page was read before the word, and that before the version (pin.h). */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return __atomic_load_n(peek->version, __ATOMIC_RELAXED) == peek->version_seen &&
-	       (__atomic_load_n(peek->word, __ATOMIC_RELAXED) & WORD_PLACE) == peek->word_seen;
+	return !((__atomic_load_n(peek->word, __ATOMIC_ACQUIRE) ^ peek->word_seen) & WORD_SEEN) &&
+	       __atomic_load_n(peek->version, __ATOMIC_RELAXED) == peek->version_seen;
 }

@@ -109,13 +109,6 @@ static pte_t begin_pinned(struct fault *ft, pte_t new)
 	return new + pte_pin_of(true);
 }
 
-/* ... after which its version says so. page_table_lock is held. */
-static void note_pinned(struct fault *ft, pte_t *pte)
-{
-	if (unlikely(ft->pinned && ft->mm->versions))
-		__atomic_fetch_add(pte_version(ft->mm, pte), 1, __ATOMIC_ACQ_REL);
-}
-
 static void add_to_lru(struct fault *ft, struct folio *f)
 {
 	if (unlikely(ft->vma->flags & VM_LOCKED))
@@ -216,7 +209,6 @@ static int map_new_page(struct fault *ft, pte_t old, struct folio *source)
 	rcl_folio_add_anon_rmap(m, f, ft->vma, ft->vpn);
 	folio_get(f); /* the mapping's; ours goes when the folio is on its way to the LRU */
 	pte_replace(ft->mm, pte, &old, begin_pinned(ft, new));
-	note_pinned(ft, pte);
 	spin_unlock(&ft->mm->page_table_lock);
 	add_to_lru(ft, f);
 	folio_put(m, f);
@@ -526,7 +518,6 @@ static int file_fault(struct fault *ft)
 	if (pte) {
 		rcl_folio_add_file_rmap(m, f, vma);
 		pte_write(pte, begin_pinned(ft, pte_make(folio_pfn(m, f), bits)));
-		note_pinned(ft, pte);
 		spin_unlock(&ft->mm->page_table_lock);
 	}
 	folio_unlock(m, f);
@@ -736,8 +727,10 @@ int rcl_pin_page(struct rcl *m, struct mm *mm, u64 vpn, u32 how, pte_t **pte, u6
 			continue;
 		if (!err) {
 			*pte = rcl_pte_fast(mm, vpn);
-			if (ft.pinned)
+			if (ft.pinned) {
 				*pfn = pte_pfn(pte_read(*pte));
+				pin_is_seen_first();
+			}
 			done = ft.pinned || (*pte && rcl_pin_fast(mm, *pte, ft.write, pfn));
 			if (!done && *pte && pte_pins_full(pte_read(*pte), ft.write))
 				err = -EBUSY;

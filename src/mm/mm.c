@@ -52,14 +52,19 @@
  * while the number is free, the next free one.
  */
 struct mm_state {
-	struct page_table *tables;   /* c */
-	struct page_table *versions; /* c: versions of their words; NULL without threads */
-	u32 *table_frames;	     /* lock: while free; else c */
+	struct page_table *tables; /* c */
+	u64 *versions;		   /* c: of their words (pte_version); NULL without threads */
+	u32 *table_frames;	   /* lock: while free; else c */
 	struct spinlock lock;
 	u32 free_table, nr_tables;	 /* lock: first free number, NIL; numbers ever used */
 	struct anon_vma *free_anon_vmas; /* lock */
 };
 #define NIL UINT32_MAX
+
+static size_t versions_size(const struct rcl *m)
+{
+	return m->nr_frames * PAGE_SIZE / PTES_PER_VERSION;
+}
 
 int rcl_mm_init(struct rcl *m)
 {
@@ -73,7 +78,7 @@ int rcl_mm_init(struct rcl *m)
 	m->mm_state = s;
 	spin_init(&s->lock, m->threaded);
 	if (m->threaded)
-		s->versions = m->plat->ops->reserve(m->plat, m->nr_frames * PAGE_SIZE);
+		s->versions = m->plat->ops->reserve(m->plat, versions_size(m));
 	if (s->tables && s->table_frames && (s->versions || !m->threaded))
 		return 0;
 	rcl_mm_exit(m);
@@ -93,7 +98,7 @@ void rcl_mm_exit(struct rcl *m)
 		free(av);
 	}
 	if (s->versions)
-		m->plat->ops->release(m->plat, s->versions, m->nr_frames * PAGE_SIZE);
+		m->plat->ops->release(m->plat, s->versions, versions_size(m));
 	if (s->table_frames)
 		m->plat->ops->release(m->plat, s->table_frames, m->nr_frames * sizeof(u32));
 	if (s->tables)
@@ -540,7 +545,8 @@ int rcl_mm_create(struct rcl *m, struct memcg *memcg, struct mm **out)
 	mm->users = 1;
 	mm->tables = s->tables;
 	if (m->threaded)
-		mm->version_distance = (uintptr_t)s->versions - (uintptr_t)s->tables;
+		mm->version_distance =
+			(uintptr_t)s->versions - (uintptr_t)pte_version_at(s->tables->e, 0);
 	mm->last_table = NO_TABLE;
 	spin_init(&mm->page_table_lock, m->threaded);
 	mm->pgd = alloc_table(m, mm, TABLE_LEVELS - 1);

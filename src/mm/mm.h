@@ -127,7 +127,7 @@ struct mm {
 	struct page_table *pgd;	   /* c */
 	struct page_table *tables; /* c: of the whole machine, by number */
 	u64 last_table; /* vpn >> 9 << 32 | number of the last table looked up (simulator); below */
-	size_t version_distance; /* c: from a word to its version, in bytes */
+	size_t version_distance; /* c: pte_version() */
 	bool threaded;		 /* c: copy of m->threaded */
 	bool versions;		 /* c once used: words have versions (rcl_mm_want_versions) */
 
@@ -147,13 +147,18 @@ static inline bool mm_is_threaded(const struct mm *mm)
 }
 
 /*
- * The version of a word, for optimistic readers (pin.h): it changes by PTE_VERSION_STEP whenever
- * the word loses its frame. Versions live at a constant distance from the tables.
+ * The version of a word, for optimistic readers (pin.h): it changes whenever the word loses its
+ * frame. The words of a cache line share one, so that versions of many pages stay in a cache that
+ * their words have long outgrown. They lie in the order of the tables.
  */
-#define PTE_VERSION_STEP (1u << 16)
+#define PTES_PER_VERSION 8
+static inline u64 *pte_version_at(const pte_t *p, size_t distance)
+{
+	return (u64 *)((uintptr_t)p / (PTES_PER_VERSION * sizeof(pte_t)) * sizeof(u64) + distance);
+}
 static inline u64 *pte_version(const struct mm *mm, const pte_t *p)
 {
-	return (u64 *)((uintptr_t)p + mm->version_distance);
+	return pte_version_at(p, mm->version_distance);
 }
 
 static inline bool pte_loses_frame(pte_t old, pte_t new)
@@ -176,7 +181,7 @@ static inline bool pte_change(struct mm *mm, pte_t *p, pte_t old, pte_t new)
 	if (!__atomic_compare_exchange_n(p, &old, new, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return false;
 	if (mm->versions && pte_loses_frame(old, new))
-		__atomic_fetch_add(pte_version(mm, p), PTE_VERSION_STEP, __ATOMIC_ACQ_REL);
+		__atomic_fetch_add(pte_version(mm, p), 1, __ATOMIC_ACQ_REL);
 	return true;
 }
 /* Put another entry in a word's place; *old is what it was. False: it is pinned, and stays. */

@@ -16,14 +16,17 @@
  * Words live in page tables, which go with munmap (and a moving mremap). Whoever pins without
  * mm->lock, or keeps a pointer to a word, sees to it that its range stays mapped meanwhile.
  *
- * Each word has a version (pte_version in mm.h), for optimistic readers: its low 16 bits count pins
- * for writing under way, the rest counts changes: the ends of such pins, and the times the word
- * lost its frame. Versions are only kept for address spaces that ask for it (mm->versions).
+ * Words have versions (pte_version in mm.h), for optimistic readers: a version counts the pins for
+ * writing that have ended, and the times a word lost its frame. Eight words share one: a write can
+ * make the readers of neighbouring pages try again, though not one that is only under way.
+ * Versions are only kept for address spaces that ask for it (mm->versions).
  *
- * An optimistic reader takes the version, then the word, looks at the page, and then finds the same
- * word (but for pins, accessed and dirty) and the same version, with no pin for writing in it: then
- * what it has seen was the page, and nobody wrote to it. Pages change only under such pins, so who
- * reads this way must not write to the page's file by other ways.
+ * An optimistic reader takes the version, then a word without pins for writing, looks at the page,
+ * and then finds the same word (but for pins for reading, accessed and dirty), and after that the
+ * same version. Then what it has seen was the page, and nobody wrote to it: had it seen a byte
+ * of a write, then the word would have the writer's pin, or the pin is over and has left the
+ * version changed before it went. Pages change only under such pins, so who reads this way must not
+ * write to the page's file by other ways.
  */
 #ifndef RCL_MM_PIN_H
 #define RCL_MM_PIN_H
@@ -60,6 +63,12 @@ enum pin_how {
 	PIN_KEPT = 8,	   /* -ENODATA instead of a new page of zeros */
 };
 
+/* Whoever sees what is written to the page from here on sees the pin, too. */
+static inline void pin_is_seen_first(void)
+{
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
 /*
  * The fast way: pin the page if the word allows it just so. False: take rcl_pin_page(). Needs no
  * task. The shared zero page is never pinned: an anonymous page gets a frame at its first pin.
@@ -77,7 +86,7 @@ static inline bool rcl_pin_fast(struct mm *mm, pte_t *pte, bool write, u64 *pfn)
 					      __ATOMIC_RELAXED));
 	*pfn = pte_pfn(new);
 	if (write && mm->versions)
-		__atomic_fetch_add(pte_version(mm, pte), 1, __ATOMIC_ACQ_REL);
+		pin_is_seen_first();
 	return true;
 }
 
@@ -99,7 +108,7 @@ static inline bool rcl_unpin_fast(struct mm *mm, pte_t *pte, bool write)
 		return true;
 	}
 	if (mm->versions)
-		__atomic_fetch_add(pte_version(mm, pte), PTE_VERSION_STEP - 1, __ATOMIC_ACQ_REL);
+		__atomic_fetch_add(pte_version(mm, pte), 1, __ATOMIC_ACQ_REL);
 	old = __atomic_load_n(pte, __ATOMIC_RELAXED);
 	do {
 		if ((old & (PTE_WRITE | PTE_DIRTY)) != (PTE_WRITE | PTE_DIRTY))

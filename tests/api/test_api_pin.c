@@ -459,7 +459,14 @@ static void test_peek(void **state)
 	assert_true(rcl_peek_ok(&peek));
 	assert_true(rcl_peek(area, 3, &other) && rcl_peek_ok(&other));
 	rcl_unpin(&pin);
-	write_page(area, 4, 4);
+	assert_ok(rcl_pin(area, 4, RCL_WRITE, &pin));
+	assert_true(rcl_peek_ok(&peek));
+	assert_true(rcl_peek(area, 3, &other) && rcl_peek_ok(&other));
+	rcl_unpin(&pin);
+	/* A write to one of the eight that has ended: look again. One to others does not matter. */
+	assert_false(rcl_peek_ok(&peek));
+	assert_true(rcl_peek(area, 3, &peek));
+	write_page(area, 8, 8);
 	assert_true(rcl_peek_ok(&peek));
 	/* One for writing does, while it lasts and afterwards. */
 	assert_ok(rcl_pin(area, 3, RCL_WRITE, &pin));

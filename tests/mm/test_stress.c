@@ -296,14 +296,14 @@ static void peek(struct thread *t)
 	locked = below(t, 2) && lock_cell(c, false);
 	version = __atomic_load_n(pte_version(a->mm, pte), __ATOMIC_ACQUIRE);
 	word = __atomic_load_n(pte, __ATOMIC_ACQUIRE);
-	if (pte_present(word) && !(word & PTE_ZERO) && !(version & (PTE_VERSION_STEP - 1))) {
+	if (pte_present(word) && !(word & PTE_ZERO) && !pte_write_pins(word)) {
 		t->peeks++;
 		if (!below(t, 4))
 			sched_yield(); /* so that something may have happened to the page */
 		stamp = peek_stamp(data_of(t, pte_pfn(word)));
 		__asm__ volatile("" ::: "memory"); /* loads are not reordered on what runs this */
 		if (!((__atomic_load_n(pte, __ATOMIC_ACQUIRE) ^ word) &
-		      ~(PTE_PINS | PTE_ACCESSED | PTE_DIRTY | PTE_WRITE)) &&
+		      ~(PTE_PIN * PTE_MAX_PINS | PTE_ACCESSED | PTE_DIRTY | PTE_WRITE)) &&
 		    __atomic_load_n(pte_version(a->mm, pte), __ATOMIC_ACQUIRE) == version) {
 			t->believed++;
 			CHECK(stamp != TORN, "peek: page %llu is torn", (unsigned long long)page);
