@@ -181,7 +181,7 @@ struct patience {
 	u64 ns;	  /* the next sleep */
 	u32 seen; /* machine->freed before the last attempt */
 	u32 writes_waited;
-	bool was_writing; /* before the last attempt */
+	s64 written; /* pages, before the last attempt */
 };
 void rcl_patience_begin(struct rcl_machine *machine, struct patience *p);
 /*

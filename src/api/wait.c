@@ -18,11 +18,20 @@
 #define LONGEST_SLEEP_NS ((u64)(50 * RCL_NSEC_PER_MSEC))
 #define WRITES_WAITED	 64u
 
+static s64 nr_pages(struct rcl *m, enum node_stat_item item)
+{
+	s64 nr = 0;
+
+	for (u32 i = 0; i < m->nr_nodes; i++)
+		nr += node_page_state(&m->nodes[i], item);
+	return max(nr, (s64)0);
+}
+
 void rcl_patience_begin(struct rcl_machine *machine, struct patience *p)
 {
 	p->ns = FIRST_SLEEP_NS;
 	p->writes_waited = 0;
-	p->was_writing = true; /* perhaps: one more attempt costs little */
+	p->written = nr_pages(machine->m, NR_WRITTEN);
 	p->seen = __atomic_load_n(&machine->freed, __ATOMIC_ACQUIRE);
 }
 
@@ -44,22 +53,27 @@ static bool is_group_full(struct rcl_group *group)
 	return false;
 }
 
-static bool is_writing(struct rcl *m)
+/* This thread's last reclaim could have had pages, were they written. */
+static bool met_dirty(struct rcl_machine *machine, struct rcl_group *group)
 {
-	s64 nr = 0;
+	struct task *t = api_enter(machine, group);
+	bool met = t && t->met_dirty;
 
-	for (u32 i = 0; i < m->nr_nodes; i++)
-		nr += node_page_state(&m->nodes[i], NR_WRITEBACK);
-	return nr > 0;
+	if (t)
+		api_leave(machine, t);
+	return met;
 }
 
 /* Has something been written since the last attempt, or is about to be? */
-static bool may_wait_for_writes(struct rcl *m, u32 how, struct patience *p)
+static bool may_wait_for_writes(struct rcl_machine *machine, struct rcl_group *group, u32 how,
+				struct patience *p)
 {
-	bool was_writing = p->was_writing;
+	s64 before = p->written;
 
-	p->was_writing = is_writing(m);
-	return (was_writing || p->was_writing) && !(how & RCL_TRY) &&
+	p->written = nr_pages(machine->m, NR_WRITTEN);
+	return !(how & RCL_TRY) &&
+	       (p->written != before || nr_pages(machine->m, NR_WRITEBACK) ||
+		met_dirty(machine, group)) &&
 	       p->writes_waited++ < WRITES_WAITED;
 }
 
@@ -83,7 +97,7 @@ static void sleep_stalled(struct rcl_machine *machine, struct rcl_group *group, 
 bool rcl_patience_wait(struct rcl_machine *machine, struct rcl_group *group, u32 how,
 		       struct patience *p)
 {
-	if (!(how & (RCL_WAIT | RCL_NOFAIL)) && !may_wait_for_writes(machine->m, how, p)) {
+	if (!(how & (RCL_WAIT | RCL_NOFAIL)) && !may_wait_for_writes(machine, group, how, p)) {
 		if (!is_group_full(group))
 			__atomic_add_fetch(&machine->refused, 1, __ATOMIC_RELAXED);
 		return false;

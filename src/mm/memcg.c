@@ -515,14 +515,16 @@ static __attribute__((noinline)) int charge_over_limit(struct rcl *m, struct mem
 		if (!drained) {
 			drain_all_stocks(m, over);
 			drained = true;
-			goto again;
+			if (t->futile_rounds < MAX_RECLAIM_RETRIES || margin(over) >= nr)
+				goto again;
 		}
 		if (gfp & __GFP_NORETRY || t->flags & PF_CHARGE_OVER)
 			goto nomem;
 		/* Somebody else took what was freed; small charges are worth trying again. */
 		if (freed && nr <= 1u << PAGE_ALLOC_COSTLY_ORDER)
 			goto again;
-		if (retries-- > 0)
+		retries -= 1 + (int)t->futile_rounds;
+		if (retries >= 0)
 			goto again;
 		if (gfp & __GFP_RETRY_MAYFAIL)
 			goto nomem;
@@ -733,8 +735,11 @@ u64 rcl_memcg_reclaim(struct rcl *m, struct memcg *memcg, u64 bytes)
 		got = rcl_try_to_free_mem_cgroup_pages(m, memcg, want - freed, GFP_KERNEL,
 						       MEMCG_RECLAIM_MAY_SWAP |
 							       MEMCG_RECLAIM_PROACTIVE);
-		if (!got && !retries--)
-			break;
+		if (!got) {
+			if (!retries)
+				break;
+			retries = max(retries - 1 - (int)rcl_current(m)->futile_rounds, 0);
+		}
 		freed += got;
 	}
 	return freed << PAGE_SHIFT;
@@ -768,7 +773,7 @@ int rcl_memcg_set_max(struct rcl *m, struct memcg *memcg, u64 bytes)
 							     MEMCG_RECLAIM_MAY_SWAP))
 				since = 0;
 			else if (!wait_for_writeback(m, memcg, &since))
-				retries--;
+				retries -= 1 + (int)rcl_current(m)->futile_rounds;
 			continue;
 		}
 		if (!memcg_oom(m, memcg, GFP_KERNEL, 1))

@@ -295,8 +295,8 @@ int rcl_folio_referenced(struct rcl *m, struct folio *f, bool is_locked, struct 
  */
 void rcl_rmap_fetch(struct rcl *m, struct folio *f);
 /* Remove all mappings, moving dirty bits to the folio; anonymous ones become swap entries (or
- * vanish when lazyfree and clean). */
-void rcl_try_to_unmap(struct rcl *m, struct folio *f);
+ * vanish when lazyfree and clean). True: it ended at a pin. */
+bool rcl_try_to_unmap(struct rcl *m, struct folio *f);
 /*
  * Write-protect and clean all mappings; how many were dirty (shared file writeback). Those pinned
  * for writing stay as they are, and *held says that there are some.

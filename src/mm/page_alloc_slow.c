@@ -17,7 +17,8 @@
  *   6  compaction
  *   7  give up: __GFP_NORETRY; large orders, unless they asked to retry
  *   8  retry while it can help: the reclaimable pages would lift some zone above min, and no more
- *      than 16 rounds in a row freed nothing (large orders: no more than 16 rounds)
+ *      than 16 rounds in a row freed nothing (large orders: no more than 16 rounds; where pages are
+ *      pinned, a round counts as several)
  *   9  kill somebody; retry if that freed or will free something
  *
  * Who gives up gets NULL and, unless __GFP_NOWARN, leaves a report. With __GFP_NOFAIL giving up is
@@ -167,7 +168,7 @@ static bool should_reclaim_retry(const struct alloc_context *ac, u32 order, u32 
 	if (progress && order <= PAGE_ALLOC_COSTLY_ORDER)
 		*no_progress_loops = 0;
 	else
-		++*no_progress_loops;
+		*no_progress_loops += 1 + rcl_current(ac->m)->futile_rounds;
 	if (*no_progress_loops <= MAX_RECLAIM_RETRIES) {
 		retry = reclaim_could_suffice(ac, order, alloc_flags);
 		rcl_poll(ac->m);
@@ -190,6 +191,21 @@ static bool should_compact_retry(const struct alloc_context *ac, u32 order, u32 
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Pins ended the rounds before others had the time for what they do meanwhile. What that might have
+ * set free is kswapd's boost (it is not worth a refusal) and what sits on the CPUs' lists.
+ */
+static void turn_out_pockets(const struct alloc_context *ac)
+{
+	for_each_zone_of(z, ac)
+	{
+		spin_lock(&z->lock);
+		set_watermark_boost(z, 0);
+		spin_unlock(&z->lock);
+	}
+	rcl_drain_all_pages(ac->m);
 }
 
 /* Would killing somebody be right, and would it help this request? */
@@ -306,6 +322,7 @@ struct attempt {
 	u32 alloc_flags;
 	u32 no_progress_loops; /* rounds in a row that freed nothing */
 	u32 kills;	       /* times we came to step 9 */
+	bool turned_out;       /* pockets, see there */
 };
 
 /* Steps 3 to 9, again and again. NULL: it is time to give up. */
@@ -348,6 +365,11 @@ static struct folio *attempt_rounds(const struct alloc_context *ac, gfp_t gfp, u
 		if (progress && can_compact && should_compact_retry(ac, order, a->alloc_flags))
 			continue;
 
+		if (unlikely(t->futile_rounds) && !a->turned_out) {
+			turn_out_pockets(ac);
+			a->turned_out = true;
+			continue;
+		}
 		f = alloc_may_oom(ac, gfp, order, a->kills++, &progress);
 		if (f)
 			return f;

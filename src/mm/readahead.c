@@ -188,6 +188,7 @@ static void read_window(struct rcl *m, struct mapping *mapping, u64 index, u64 n
 	for (u64 i = 0; i < nr; i++) {
 		void *e = rcl_radix_load(mapping, index + i);
 		struct folio *f;
+		int err;
 
 		if (e && !entry_is_shadow(e)) {
 			submit_run(m, mapping, &run);
@@ -196,8 +197,12 @@ static void read_window(struct rcl *m, struct mapping *mapping, u64 index, u64 n
 		f = next_frame(m, &frames, mapping, index + i, nr - i);
 		if (!f)
 			break;
-		if (rcl_filemap_add_folio(m, mapping, f, index + i, READAHEAD_GFP)) {
+		err = rcl_filemap_add_folio(m, mapping, f, index + i, READAHEAD_GFP);
+		if (err) {
 			folio_put(m, f);
+			/* A group that is full stays so, and each try looks at all of its pages. */
+			if (err == -ENOMEM && rcl_is_threaded(m))
+				break;
 			submit_run(m, mapping, &run);
 			continue;
 		}

@@ -226,16 +226,23 @@ static bool unmap_lazyfree(struct mm *mm, struct folio *f, pte_t *pte, bool drop
 	return true;
 }
 
+/* What made the walk end early. */
+struct unmap {
+	bool locked, pinned;
+};
+
 static bool visit_unmap(struct rcl *m, struct folio *f, struct vma *vma, pte_t *pte, void *arg)
 {
-	bool droppable = vma_flags(vma) & VM_DROPPABLE, *locked = arg;
+	bool droppable = vma_flags(vma) & VM_DROPPABLE;
+	struct unmap *u = arg;
 	struct mm *mm = vma->mm;
 	pte_t old;
 
 	if (vma_flags(vma) & VM_LOCKED) {
-		*locked = true;
+		u->locked = true;
 		return false;
 	}
+	u->pinned = pte_pinned(pte_read(pte));
 	if (pte_read(pte) & PTE_DIRTY && !droppable)
 		rcl_folio_mark_dirty(m, f);
 	if (!folio_is_anon(f)) {
@@ -270,14 +277,15 @@ static bool visit_unmap(struct rcl *m, struct folio *f, struct vma *vma, pte_t *
 	return folio_mapped(f);
 }
 
-void rcl_try_to_unmap(struct rcl *m, struct folio *f)
+bool rcl_try_to_unmap(struct rcl *m, struct folio *f)
 {
-	bool locked = false;
+	struct unmap u = {0};
 
 	RCL_DEBUG_ASSERT(folio_test(f, PG_locked));
-	walk(m, f, visit_unmap, &locked);
-	if (unlikely(locked) && !folio_test(f, PG_mlocked))
+	walk(m, f, visit_unmap, &u);
+	if (unlikely(u.locked) && !folio_test(f, PG_mlocked))
 		rcl_mlock_folio(m, f);
+	return u.pinned && folio_mapped(f);
 }
 
 /* ---- clean ------------------------------------------------------------------------------- */

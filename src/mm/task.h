@@ -37,6 +37,8 @@ struct task {
 	struct list_head link;	    /* g: m->tasks */
 	s32 oom_score_adj;	    /* -1000..1000 */
 	struct reclaim_state *reclaim_state;
+	u32 futile_rounds; /* that its last reclaim, without progress, counts for besides its own */
+	bool met_dirty; /* its last reclaim freed nothing, but met pages of files to be written */
 	bool memcg_in_oom;
 
 	/* dirty throttling (writeback.c) */

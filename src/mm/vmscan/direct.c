@@ -9,6 +9,11 @@
  * Users: the allocator's slow path (machine out of free pages), a group over its limit, a request
  * for proactive reclaim, and reclaim within one node (vm.zone_reclaim_mode).
  *
+ * Who asks tries again, MAX_RECLAIM_RETRIES times without progress, so that others get on meanwhile:
+ * writes end, batches drain. None of that frees a pinned page, and looking at all of them again is
+ * dear: a reclaim without progress therefore counts as that many more rounds as pages were pinned
+ * (t->futile_rounds). With nothing but pinned pages about, the first one is the last.
+ *
  * ALLOCSTALL is counted at each start for the machine, never for a group. Snapshots of the refault
  * counters are taken at the end: activations since then mean that the working set moves.
  */
@@ -75,6 +80,7 @@ retry:
 		count_vm_event(m, allocstall_event(sc->reclaim_idx));
 	do {
 		sc->nr_scanned = 0;
+		sc->nr_pinned = 0;
 		shrink_nodes(m, zl, sc);
 		if (sc->nr_reclaimed >= sc->nr_to_reclaim || sc->compaction_ready)
 			break;
@@ -103,6 +109,47 @@ retry:
 	return 0;
 }
 
+/* Pages that this reclaim might have freed, if nobody used them. */
+static u64 nr_evictable(struct rcl *m, struct zonelist *zl, const struct scan_control *sc)
+{
+	struct memcg *root = sc->target ? sc->target : m->root_memcg;
+	struct node *last = NULL;
+	u64 nr = 0;
+
+	for (u32 i = 0; i < zl->nr; i++) {
+		struct zone *z = zl->zones[i];
+		struct node *nd = z->node;
+
+		if ((int)z->type > sc->reclaim_idx || nd == last)
+			continue;
+		last = nd;
+		nr += (u64)max(node_page_state(nd, NR_ISOLATED_ANON), (s64)0);
+		nr += (u64)max(node_page_state(nd, NR_ISOLATED_FILE), (s64)0);
+		for_each_memcg (memcg, root) {
+			bool anon = sc->may_swap && rcl_can_reclaim_anon(m, memcg);
+
+			for_each_evictable_lru (lru)
+				if (anon || is_file_lru(lru))
+					nr += rcl_lruvec_lru_size(memcg->lruvecs[nd->id], lru,
+								  sc->reclaim_idx);
+		}
+	}
+	return nr;
+}
+
+/* Nothing was freed: does it make sense to try again? The last pass looked at all lists. */
+static u32 futile_rounds(struct rcl *m, struct zonelist *zl, const struct scan_control *sc)
+{
+	u64 nr;
+
+	if (likely(!sc->nr_pinned))
+		return 0;
+	/* What is not on a list yet was not looked at, either. */
+	rcl_lru_add_drain_all(m);
+	nr = nr_evictable(m, zl, sc);
+	return (u32)(MAX_RECLAIM_RETRIES * min(sc->nr_pinned, nr) / max(nr, (u64)1));
+}
+
 /* What the running task's scopes forbid. */
 static gfp_t context_gfp(struct rcl *m, gfp_t gfp)
 {
@@ -123,6 +170,8 @@ static u64 run(struct rcl *m, struct zonelist *zl, struct scan_control *sc)
 
 	t->reclaim_state = &sc->reclaim_state;
 	freed = do_try_to_free(m, zl, sc);
+	t->futile_rounds = freed ? 0 : futile_rounds(m, zl, sc);
+	t->met_dirty = !freed && sc->nr.dirty;
 	t->reclaim_state = outer;
 	return freed;
 }

@@ -32,6 +32,7 @@
  *   mapped in a locked vma                             activate (goes to the unevictable list)
  *   young, and (again or young in several, or code)    activate
  *   young otherwise                                    keep, mark PG_referenced: one more round
+ *   pinned (host platform)                             keep
  *   not young, again, file                             reclaim if clean, keep if dirty
  *   else                                               reclaim
  *
@@ -72,7 +73,17 @@ struct shrink {
 	struct reclaim_stat *stat;
 	struct lruvec *evictor; /* whose clock evictions are noted by */
 	bool kswapd, ignore_references;
+	bool is_dirty; /* the folio at hand counts as dirty, and not queued for I/O */
 };
+
+/* It waits for its owner, not for a flusher. */
+static void note_pinned(struct shrink *s)
+{
+	s->stat->nr_pinned++;
+	s->stat->nr_dirty -= s->is_dirty;
+	s->stat->nr_unqueued_dirty -= s->is_dirty;
+	s->is_dirty = false;
+}
 
 static enum references check_references(struct shrink *s, struct folio *f)
 {
@@ -82,6 +93,8 @@ static enum references check_references(struct shrink *s, struct folio *f)
 
 	if (vm_flags & VM_LOCKED)
 		return REF_ACTIVATE;
+	if (unlikely(vm_flags & VM_PINNED))
+		note_pinned(s);
 	if (young) {
 		folio_set(f, PG_referenced);
 		if (again || young > 1)
@@ -90,8 +103,7 @@ static enum references check_references(struct shrink *s, struct folio *f)
 			return REF_ACTIVATE;
 		return REF_KEEP;
 	}
-	/* Swap is not for pages in use; a file's are found out by unmapping. */
-	if (unlikely(vm_flags & VM_PINNED) && folio_is_anon(f))
+	if (unlikely(vm_flags & VM_PINNED))
 		return REF_KEEP;
 	if (again && folio_is_file_lru(f))
 		return REF_RECLAIM_CLEAN;
@@ -112,8 +124,8 @@ static enum fate check_writeback(struct shrink *s, struct folio *f)
 
 	if (dirty || writeback)
 		s->stat->nr_dirty++;
-	if (dirty && !writeback)
-		s->stat->nr_unqueued_dirty++;
+	s->is_dirty = dirty && !writeback;
+	s->stat->nr_unqueued_dirty += s->is_dirty;
 	if (writeback && flags & BIT(PG_reclaim))
 		s->stat->nr_congested++;
 
@@ -133,7 +145,8 @@ static enum fate unmap(struct shrink *s, struct folio *f)
 {
 	bool was_swapbacked = folio_test(f, PG_swapbacked);
 
-	rcl_try_to_unmap(s->m, f);
+	if (unlikely(rcl_try_to_unmap(s->m, f)))
+		note_pinned(s);
 	if (!folio_mapped(f))
 		return FATE_CONTINUE;
 	s->stat->nr_unmap_fail++;

@@ -40,7 +40,7 @@ struct scan_control {
 	bool compaction_ready;
 	u64 anon_cost, file_cost;
 	/* results */
-	u64 nr_scanned, nr_reclaimed;
+	u64 nr_scanned, nr_reclaimed, nr_pinned;
 	struct { /* of one pass over a node */
 		u64 dirty, unqueued_dirty, congested, writeback, immediate, taken, file_taken;
 	} nr;
@@ -69,6 +69,7 @@ static inline bool cgroup_reclaim(const struct scan_control *sc)
 struct reclaim_stat {
 	u32 nr_dirty, nr_unqueued_dirty, nr_congested, nr_writeback, nr_immediate, nr_pageout;
 	u32 nr_activate[2], nr_ref_keep, nr_unmap_fail, nr_lazyfree_fail;
+	u32 nr_pinned; /* not among the dirty: no writing would help */
 };
 
 /* folio_list.c: free what can be freed of an isolated list; the rest stays on it. */

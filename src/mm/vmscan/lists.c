@@ -10,6 +10,7 @@
  * Inactive list: rcl_shrink_folio_list() frees what it can; survivors return to the list their
  * flags now name. Pages that were sent to disk count as cost of their kind. If every folio of a
  * batch was dirty and not even queued for I/O, the flushers are asleep at the wheel: wake them.
+ * Pinned folios are left out of such judgements.
  *
  * Active list: every folio is demoted to the inactive list, referenced or not (its accessed bits
  * are cleared, so that the inactive list will tell whether it is used again), with one exception:
@@ -201,9 +202,11 @@ u64 rcl_shrink_inactive_list(struct rcl *m, u64 nr_to_scan, struct lruvec *lv,
 	RCL_TRACE(mm_vmscan_lru_shrink_inactive, nd->id, nr_scanned, nr_reclaimed, stat.nr_dirty,
 		  stat.nr_writeback, sc->priority, file);
 
-	if (stat.nr_unqueued_dirty == nr_taken)
+	nr_taken -= stat.nr_pinned;
+	if (stat.nr_unqueued_dirty && stat.nr_unqueued_dirty == nr_taken)
 		rcl_wakeup_flusher_threads(m);
 
+	sc->nr_pinned += stat.nr_pinned;
 	sc->nr.dirty += stat.nr_dirty;
 	sc->nr.congested += stat.nr_congested;
 	sc->nr.unqueued_dirty += stat.nr_unqueued_dirty;
