@@ -172,7 +172,7 @@ static inline void rcl_work_n(struct rcl *m, enum rcl_work w, u64 n)
 static inline void rcl_poll(struct rcl *m)
 {
 	struct platform *p = m->plat;
-	if (rcl_is_simulated(p) && unlikely(p->now >= p->next_event))
+	if (!rcl_is_simulated(p) || unlikely(p->now >= p->next_event))
 		PLATFORM_CALL(p, poll)(p);
 }
 /* Sleep at most timeout_ns while *word == value; see platform.h. io: the wait is for I/O. */

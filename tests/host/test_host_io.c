@@ -343,6 +343,33 @@ static void two_devices(void **state)
 	io_world_close(w);
 }
 
+/*
+ * Reclaim writes here and there, and goes on; what it began with is on its way by the time it has
+ * come through its lists. Neighbours are one request, in whichever order they come.
+ */
+static void started_in_between(void **state)
+{
+	struct io_world *w = io_world_open(state, &(struct io_world_options){0});
+	int dev = rcl_host_open_swap(w->h, NULL, w->dir, 256 * PAGE_SIZE, 0);
+
+	assert_true(dev >= 0);
+	w->plat->ops->plug_start(w->plat);
+	for (u64 i = 0; i < 4; i++)
+		io_submit(w, dev, RCL_IO_WRITE, 200 + i, 200 + i, false);
+	for (u64 i = 0; i < HOST_SWAP_REQUESTS - 1; i++)
+		io_submit(w, dev, RCL_IO_WRITE, 2 * i, 2 * i, false);
+	assert_int_equal(io_info(w, dev).writes, 0);
+	io_submit(w, dev, RCL_IO_WRITE, 150, 150, false);
+	assert_int_equal(io_info(w, dev).writes, HOST_SWAP_REQUESTS);
+	for (u64 i = 0; i < HOST_SWAP_REQUESTS - 1; i++)
+		assert_int_equal(io_wait(w, 2 * i), 0);
+	w->plat->ops->plug_finish(w->plat);
+	assert_int_equal(io_wait(w, 150), 0);
+	assert_int_equal(io_info(w, dev).writes, HOST_SWAP_REQUESTS + 1);
+	rcl_host_close_device(w->h, (u16)dev);
+	io_world_close(w);
+}
+
 /* ---- who sleeps where ---- */
 
 /* I/O completes though nobody waits for it, again after a pause, and though its thread is gone. */
@@ -592,6 +619,66 @@ static void depth(void **state)
 	io_world_close(w);
 }
 
+/* ---- ends that nobody waits for ---- */
+
+struct held_up {
+	int dev;
+	u32 holds;    /* A: somebody is held up at the end of the first page */
+	u32 released; /* A */
+};
+
+static void hold_up(struct io_world *w)
+{
+	struct held_up *h = w->arg;
+
+	if (__atomic_exchange_n(&h->holds, 1, __ATOMIC_SEQ_CST))
+		return;
+	while (!__atomic_load_n(&h->released, __ATOMIC_SEQ_CST))
+		pause_ns(1000000);
+}
+
+static void *leaves_a_read(void *arg)
+{
+	struct io_world *w = arg;
+	struct task *t = rcl_host_enter(w->h, NULL);
+
+	io_submit(w, ((struct held_up *)w->arg)->dev, RCL_IO_READ, 0, 0, false);
+	rcl_host_leave(w->h, t);
+	return NULL;
+}
+
+/* A thread that does not sleep ends what it has started when it polls, whatever others do. */
+static void polled(void **state)
+{
+	struct rcl_host_fault_rule late = {
+		.kind = RCL_FAULT_DELAY, .dev = -1, .op = -1, .nth = 1, .amount = 3000000};
+	struct rcl_host_faults faults = {.nr_rules = 1, .rules = &late};
+	struct io_world *w = io_world_open(state, &(struct io_world_options){.faults = &faults});
+	struct held_up held = {.dev = io_file(w, "file", 64 * PAGE_SIZE)};
+	pthread_t thread;
+	u64 until;
+
+	/* Who ends what threads leave behind is held up: nobody else does it for us. */
+	w->arg = &held;
+	w->on_end = hold_up;
+	assert_int_equal(pthread_create(&thread, NULL, leaves_a_read, w), 0);
+	while (!__atomic_load_n(&held.holds, __ATOMIC_SEQ_CST))
+		pause_ns(100000);
+	for (u64 b = 1; b < 10; b++)
+		io_submit(w, held.dev, RCL_IO_WRITE, 2 * b, b, false);
+	until = host_now(w->h) + 10 * RCL_NSEC_PER_SEC;
+	for (u64 b = 1; b < 10; b++)
+		while (!io_has_ended(w, b) && host_now(w->h) < until)
+			w->plat->ops->poll(w->plat);
+	for (u64 b = 1; b < 10; b++)
+		assert_true(io_has_ended(w, b));
+	__atomic_store_n(&held.released, 1, __ATOMIC_SEQ_CST);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(io_wait(w, 0), 0);
+	io_file_gone(w, "file", held.dev);
+	io_world_close(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -600,7 +687,7 @@ int main(void)
 		IO_TEST(opening),	  IO_TEST(merging),	 IO_TEST(two_devices),
 		IO_TEST(nobody_waits),	  IO_TEST(alone),	 IO_TEST(thread_dies),
 		IO_TEST(woken_by_others), IO_TEST(times_out),	 IO_TEST(waits_for_others),
-		IO_TEST(depth),
+		IO_TEST(depth),		  IO_TEST(polled),	 IO_TEST(started_in_between),
 	};
 
 	alarm(200);

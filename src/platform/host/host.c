@@ -64,7 +64,10 @@ static void release(struct platform *p, void *mem, size_t bytes)
 
 static void poll(struct platform *p)
 {
-	(void)p;
+	struct rcl_host *h = to_host(p);
+
+	if (__atomic_load_n(&h->io_inflight, __ATOMIC_RELAXED))
+		rcl_host_io_poll(h);
 }
 
 static const struct platform_ops host_ops = {

@@ -34,8 +34,9 @@ struct host_io; /* queue.c: devices, queues, the ring or the pool */
 struct host_plug {
 	u32 depth; /* of plug_start */
 	u32 nr;
-	bool must_start; /* there are some that the thread will not wait for */
-	u16 ring;	 /* uring.c: its ring + 1; 0: none yet */
+	u32 swap_requests; /* writes to swap among them, neighbours being one */
+	bool must_start;   /* there are some that the thread will not wait for */
+	u16 ring;	   /* uring.c: its ring + 1; 0: none yet */
 	struct rcl_io pages[HOST_PLUG_PAGES];
 };
 
@@ -169,6 +170,8 @@ void rcl_host_plug_flush(struct rcl_host *h, struct host_thread *th);
  */
 int rcl_host_io_wait(struct rcl_host *h, struct host_thread *th, u32 *word, u32 value,
 		     u64 timeout_ns, bool for_io);
+/* Deal with what has completed of what the running thread has started. No spinlock held. */
+void rcl_host_io_poll(struct rcl_host *h);
 /* The word has been changed: get threads that reap completions, and wait for it, out of their
  * sleep. Returns how many. */
 u32 rcl_host_io_kick(struct rcl_host *h, const u32 *word);

@@ -25,6 +25,7 @@
 
 #define HOST_REQUEST_PAGES 256u
 #define HOST_READ_PAGES	   64u /* of these, in a read: see queue.c */
+#define HOST_SWAP_REQUESTS 32u /* writes to swap that a plug gathers */
 #define HOST_MAX_DEVICES   65535u
 #define HOST_MAX_DEPTH	   4096u
 #define HOST_RINGS	   64u
@@ -150,6 +151,8 @@ void rcl_host_rings_start(struct host_io *io, struct host_thread *th, struct hos
 int rcl_host_rings_sleep(struct host_io *io, struct host_thread *th, u32 *word, u32 value,
 			 u64 timeout_ns, bool for_io);
 u32 rcl_host_rings_kick(struct host_io *io, const u32 *word);
+/* Deal with what has completed in the thread's own ring, if nobody does. */
+void rcl_host_rings_poll(struct host_io *io, struct host_thread *th);
 
 /* ---- pool.c ---- */
 

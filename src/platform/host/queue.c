@@ -2,8 +2,9 @@
 /*
  * From pages to requests, and back.
  *
- * Pages gather in the submitting thread's plug. They are started when the plug is finished or full,
- * when the thread is about to sleep, and at once when there is no plug; but a page that its thread
+ * Pages gather in the submitting thread's plug. They are started when the plug is finished or full
+ * (with HOST_SWAP_REQUESTS writes to swap, as in the reference, or HOST_PLUG_PAGES pages), when the
+ * thread is about to sleep, and at once when there is no plug; but a page that its thread
  * will wait for (rcl_io.sync) stays until then, since sleeping and starting are one system call.
  * Starting sorts them by device, direction and place, and makes one request of each run of up to
  * HOST_REQUEST_PAGES neighbours. Some need none: what lies beyond the end of a file, and slots of
@@ -373,7 +374,7 @@ static void flush(struct host_io *io, struct host_thread *th, bool defer)
 	struct host_request *list = NULL, **tail = &list, *r = NULL;
 	u32 nr = plug->nr;
 
-	plug->nr = 0;
+	plug->nr = plug->swap_requests = 0;
 	plug->must_start = false;
 	sort_pages(plug->pages, nr);
 	for (u32 i = 0; i < nr; i++) {
@@ -403,6 +404,22 @@ static void flush(struct host_io *io, struct host_thread *th, bool defer)
 	start_list(io, th, list, defer);
 }
 
+/*
+ * Reclaim that comes to the end of its lists starts over with more of them, and passes over what is
+ * still being written; so it must not sit on what it has given up, for the sake of larger requests.
+ */
+static bool enough_swap(struct rcl_host *h, struct host_plug *plug, const struct rcl_io *page)
+{
+	const struct rcl_io *last = plug->nr ? &plug->pages[plug->nr - 1] : NULL;
+
+	if (page->op != RCL_IO_WRITE || !host_device(h, page->dev)->swap)
+		return false;
+	if (last && last->dev == page->dev && last->op == page->op &&
+	    (last->block + 1 == page->block || page->block + 1 == last->block))
+		return false;
+	return ++plug->swap_requests > HOST_SWAP_REQUESTS;
+}
+
 void rcl_host_submit(struct platform *p, const struct rcl_io *page)
 {
 	struct rcl_host *h = to_host(p);
@@ -410,6 +427,10 @@ void rcl_host_submit(struct platform *p, const struct rcl_io *page)
 	struct host_plug *plug = &th->plug;
 
 	__atomic_fetch_add(&h->io_inflight, 1, __ATOMIC_RELAXED);
+	if (unlikely(enough_swap(h, plug, page))) {
+		flush(h->io, th, false);
+		plug->swap_requests = 1;
+	}
 	plug->pages[plug->nr++] = *page;
 	plug->must_start |= !page->sync;
 	if (plug->nr == HOST_PLUG_PAGES || (plug->must_start && !plug->depth))
@@ -451,6 +472,14 @@ int rcl_host_io_wait(struct rcl_host *h, struct host_thread *th, u32 *word, u32 
 	if (th->plug.nr)
 		flush(h->io, th, true);
 	return rcl_host_io_sleep(h->io, th, word, value, timeout_ns, for_io);
+}
+
+void rcl_host_io_poll(struct rcl_host *h)
+{
+	struct host_thread *th = host_this_thread(h);
+
+	if (h->io->rings && th)
+		rcl_host_rings_poll(h->io, th);
 }
 
 u32 rcl_host_io_kick(struct rcl_host *h, const u32 *word)

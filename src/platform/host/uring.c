@@ -17,7 +17,9 @@
  *   kernel until something has completed, for as long as the word it waits for has not changed. A
  *   waker of that word finds it published (host_rings.word) and gets the thread out by a NOP
  *
- *   a thread that starts requests and does not wait takes along what has completed by then
+ *   a thread that starts requests and does not wait takes along what has completed by then, and
+ *   whenever it polls: where the reference would be interrupted. Reclaim goes through its lists for
+ *   milliseconds, and what it began with is often written before it has come to the end
  *
  *   everything else is left to the background: a thread that looks, as long as anything is in
  *   flight, every SLOW_TICK_NS for rings that nobody has reaped since, and then sleeps on these by
@@ -392,6 +394,16 @@ void rcl_host_rings_start(struct host_io *io, struct host_thread *th, struct hos
 	}
 	if (in_flight(g))
 		leave_to_background(io);
+}
+
+void rcl_host_rings_poll(struct host_io *io, struct host_thread *th)
+{
+	struct host_ring *g = th->plug.ring ? nth_ring(io->rings, th->plug.ring - 1u) : NULL;
+
+	if (g && has_completions(g) && begin_reaping(g)) {
+		reap(io, g);
+		end_reaping(g);
+	}
 }
 
 static void add_ns(struct timespec *t, u64 ns)
