@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "../folder.h"
+
 #define MIB	     (1ull << 20)
 #define assert_ok(x) assert_int_equal(x, 0)
 
@@ -27,19 +29,16 @@
 
 /* A folder that is gone afterwards. */
 struct folder {
-	char path[64];
+	char path[TEST_FOLDER_SIZE];
 };
 
 static inline void folder_make(struct folder *f)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	snprintf(f->path, sizeof(f->path), "%.40s/rcl-api-XXXXXX", tmp ? tmp : "/tmp");
-	assert_non_null(mkdtemp(f->path));
+	assert_true(test_folder_make(f->path));
 }
 static inline void folder_remove(struct folder *f)
 {
-	char command[96];
+	char command[TEST_PATH_SIZE];
 
 	snprintf(command, sizeof(command), "rm -rf '%s'", f->path);
 	assert_ok(system(command));
@@ -47,7 +46,7 @@ static inline void folder_remove(struct folder *f)
 /* The path of a file in it; good until the next call. */
 static inline const char *folder_file(struct folder *f, const char *name)
 {
-	static __thread char path[128];
+	static __thread char path[TEST_PATH_SIZE];
 
 	snprintf(path, sizeof(path), "%s/%s", f->path, name);
 	return path;

@@ -216,7 +216,7 @@ static void test_kill(void **state)
 {
 	struct child c = {.round = 0};
 	uint64_t random = (uint64_t)time(NULL), newer = 0, syncs = 0;
-	char path[128], swap[128];
+	char path[TEST_PATH_SIZE], swap[TEST_PATH_SIZE];
 	int fd;
 
 	(void)state;

@@ -83,7 +83,7 @@ static void test_swap_file(void **state)
 	struct rcl_machine *machine;
 	struct folder folder;
 	struct rcl_area *area;
-	char path[128], name[8] = "first";
+	char path[TEST_PATH_SIZE], name[8] = "first";
 	struct stat st;
 
 	(void)state;

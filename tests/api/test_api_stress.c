@@ -23,6 +23,8 @@
 
 #include "reclaim/reclaim.h"
 
+#include "../folder.h"
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define DEFAULT_SECONDS 15
 #else
@@ -47,7 +49,7 @@ struct area {
 	bool is_file;
 	uint32_t flags;
 	struct rcl_group *group;
-	char path[128];
+	char path[TEST_PATH_SIZE];
 	_Atomic uint64_t pages;
 	pthread_mutex_t latches[NR_STRIPES];
 	uint64_t versions[MAX_PAGES]; /* latch of the page; 0 = zeros */
@@ -70,7 +72,7 @@ struct world {
 	unsigned nr_workers;
 	_Atomic bool stop;
 	_Atomic uint64_t next_version;
-	char dir[64];
+	char dir[TEST_FOLDER_SIZE];
 };
 
 static void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -449,8 +451,7 @@ static void open_world(struct world *world)
 	char *message = NULL;
 	int err;
 
-	snprintf(world->dir, sizeof(world->dir), "/var/tmp/reclaim-stress-XXXXXX");
-	if (!mkdtemp(world->dir))
+	if (!test_folder_make(world->dir))
 		fail("%s: %s", world->dir, strerror(errno));
 	opt.budget = BUDGET;
 	opt.swap_size = SWAP;

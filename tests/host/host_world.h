@@ -28,6 +28,8 @@
 
 #include <cmocka.h>
 
+#include "../folder.h"
+
 #define HOST_WORLD_FILES 16
 
 struct host_world_options {
@@ -41,7 +43,7 @@ struct host_world_options {
 };
 
 struct host_file {
-	char path[128];
+	char path[TEST_PATH_SIZE];
 	u16 dev;
 	u64 pages;
 	struct mapping *mapping;
@@ -53,7 +55,7 @@ struct host_world {
 	struct platform *plat;
 	struct rcl *m;
 	struct task *task;
-	char dir[64];
+	char dir[TEST_FOLDER_SIZE];
 	bool has_swap;
 	u16 swap_dev;
 	u32 nr_files;
@@ -84,11 +86,9 @@ static inline struct host_world *host_world_open(const struct host_world_options
 				     .seed = 1,
 				     .faults = opt->faults};
 	struct rcl_machine_config mc = {.nr_nodes = 1, .nodes[0].managed[ZONE_DMA32] = opt->pages};
-	const char *tmp = getenv("TMPDIR");
 	int dev;
 
-	snprintf(w->dir, sizeof(w->dir), "%s/reclaim-XXXXXX", tmp ? tmp : "/var/tmp");
-	assert_non_null(mkdtemp(w->dir));
+	assert_true(test_folder_make(w->dir));
 	assert_int_equal(rcl_host_create(&hc, &w->h), 0);
 	w->plat = rcl_host_platform(w->h);
 	/* Opening a machine needs a task; the machine knows it once it is there. */

@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "../folder.h"
+
 #define IO_THREADS 4
 
 struct io_page {
@@ -34,7 +36,7 @@ struct io_world {
 	u64 nr_frames;
 	struct io_page *pages;
 	u64 nr_ended; /* A */
-	char dir[64];
+	char dir[TEST_FOLDER_SIZE];
 	void (*on_end)(struct io_world *w); /* called before a page's I/O has ended */
 	void *arg;
 };
@@ -78,7 +80,6 @@ static inline struct io_world *io_world_open(void **state, const struct io_world
 				     .no_uring = !*(bool *)*state,
 				     .seed = 1,
 				     .faults = opt->faults};
-	const char *tmp = getenv("TMPDIR");
 
 	assert_int_equal(rcl_host_create(&hc, &w->h), 0);
 	if (!hc.no_uring && strcmp(rcl_host_io_backend(w->h), "io_uring")) {
@@ -96,8 +97,7 @@ static inline struct io_world *io_world_open(void **state, const struct io_world
 	w->h->closing = true;
 	w->h->end_io = io_world_ended;
 	w->plat->m = &w->m;
-	snprintf(w->dir, sizeof(w->dir), "%s/reclaim-XXXXXX", tmp ? tmp : "/var/tmp");
-	assert_non_null(mkdtemp(w->dir));
+	assert_true(test_folder_make(w->dir));
 	w->task = rcl_host_enter(w->h, NULL);
 	assert_non_null(w->task);
 	return w;
@@ -169,7 +169,7 @@ static inline u64 io_read_stamp(struct io_world *w, int dev, u64 block, u64 fram
 
 static inline const char *io_path(struct io_world *w, const char *name)
 {
-	static __thread char path[128];
+	static __thread char path[TEST_PATH_SIZE];
 
 	snprintf(path, sizeof(path), "%s/%s", w->dir, name);
 	return path;

@@ -4,13 +4,14 @@
 #include "io_world.h"
 
 #include <dirent.h>
+#include <sched.h>
 #include <sys/mount.h>
 
 #define SLOTS 256
 
 static int open_swap(struct io_world *w, const char *name, u64 slots, u32 flags)
 {
-	char path[128];
+	char path[TEST_PATH_SIZE];
 
 	if (!name)
 		return rcl_host_open_swap(w->h, NULL, w->dir, slots * PAGE_SIZE, flags);
@@ -228,7 +229,10 @@ static void full_disk(void **state)
 					   .amount = ENOSPC};
 	struct rcl_host_faults faults = {.nr_rules = 1, .rules = &full};
 	int written[SLOTS], errors[SLOTS], nr = 0, dev;
-	bool mounted = !mount("tmpfs", w->dir, "tmpfs", 0, "size=256k");
+	/* For this process alone, so that it goes with it. */
+	bool mounted = !unshare(CLONE_NEWNS) &&
+		       !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+		       !mount("tmpfs", w->dir, "tmpfs", 0, "size=256k");
 
 	/* Without the right to mount: pretend. */
 	if (!mounted) {

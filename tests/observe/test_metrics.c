@@ -15,7 +15,7 @@
 
 #define GET "GET /metrics HTTP/1.0\r\n\r\n"
 
-static char socket_path[128];
+static char socket_path[TEST_PATH_SIZE];
 
 static int start_at(struct watched *w, const char *address, struct rcl_observer **o, char **message)
 {
@@ -26,7 +26,7 @@ static int start_at(struct watched *w, const char *address, struct rcl_observer 
 
 static struct rcl_observer *start(struct watched *w)
 {
-	static char address[192];
+	static char address[TEST_PATH_SIZE + 8];
 	struct rcl_observer *o;
 	char *message;
 
@@ -320,7 +320,7 @@ static void test_addresses(void **state)
 {
 	struct watched *w = watched_open();
 	struct rcl_observer *o;
-	char *message, path[256];
+	char *message, path[TEST_PATH_SIZE];
 	FILE *f;
 
 	(void)state;

@@ -210,7 +210,7 @@ static void test_is_updated(void **state)
 static void test_dead_are_removed(void **state)
 {
 	struct watched *w;
-	char path[512], other[128], live[128];
+	char path[512], other[TEST_PATH_SIZE], live[TEST_PATH_SIZE];
 	struct rcl_observer *o;
 	struct stat st;
 	int pipe_fd[2], fd, keep;
@@ -256,7 +256,7 @@ static void test_dead_are_removed(void **state)
 static void test_taken_names(void **state)
 {
 	struct watched *w = watched_open();
-	char taken[128], target[128], path[128];
+	char taken[TEST_PATH_SIZE], target[TEST_PATH_SIZE], path[TEST_PATH_SIZE];
 	struct rcl_observer *o;
 	struct stat st;
 	int fd;

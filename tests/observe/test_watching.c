@@ -23,6 +23,8 @@
 #include "api/stats_read.h"
 #include "reclaim/reclaim.h"
 
+#include "../folder.h"
+
 #define PAGES  1024u
 #define ROUNDS 60
 
@@ -30,7 +32,7 @@ struct world {
 	struct rcl_machine *machine;
 	struct rcl_group *group;
 	struct rcl_area *area;
-	char dir[64], address[96];
+	char dir[TEST_FOLDER_SIZE], address[TEST_PATH_SIZE];
 	bool stop; /* atomic */
 };
 
@@ -41,8 +43,7 @@ static void open_world(struct world *w)
 	int err;
 
 	memset(w, 0, sizeof(*w));
-	strcpy(w->dir, "/tmp/reclaim-test-XXXXXX");
-	assert_non_null(mkdtemp(w->dir));
+	assert_true(test_folder_for_sockets(w->dir));
 	setenv("XDG_RUNTIME_DIR", w->dir, 1);
 	snprintf(w->address, sizeof(w->address), "unix:%s/metrics", w->dir);
 	o.budget = 4 << 20;

@@ -20,6 +20,8 @@
 #include "mm/machine.h"
 #include "platform/sim/sim.h"
 
+#include "../folder.h"
+
 /* ThreadSanitizer does not let a child start threads. */
 #if defined(__SANITIZE_THREAD__)
 #define NO_THREADS_IN_CHILDREN 1
@@ -37,7 +39,7 @@ struct watched {
 	struct rcl *m;
 	struct memcg *outer, *inner;
 	struct rcl_observe_config cfg;
-	char dir[64];
+	char dir[TEST_FOLDER_SIZE];
 };
 
 static void watched_stats(void *arg, struct rcl_stats *stats)
@@ -66,8 +68,7 @@ static inline struct watched *watched_open(void)
 	assert_int_equal(rcl_memcg_set_max(w->m, w->inner, 8 << 20), 0);
 	w->cfg = (struct rcl_observe_config){
 		.m = w->m, .name = "te\\st\x1b[2J", .stats = watched_stats};
-	strcpy(w->dir, "/tmp/reclaim-test-XXXXXX");
-	assert_non_null(mkdtemp(w->dir));
+	assert_true(test_folder_for_sockets(w->dir));
 	setenv("XDG_RUNTIME_DIR", w->dir, 1);
 	return w;
 }
