@@ -48,7 +48,7 @@ int rcl_folio_create_buffers(struct rcl *m, struct folio *f)
 		head = bh;
 	}
 	folio_get(f);
-	f->private_ = (u64)(uintptr_t)head;
+	hint_set(&f->private_, (u64)(uintptr_t)head);
 	folio_set(f, PG_private);
 	return 0;
 }
@@ -62,7 +62,7 @@ bool rcl_filemap_release_folio(struct rcl *m, struct folio *f)
 		return false;
 	RCL_DEBUG_ASSERT(folio_ref_count(f) > 1);
 	free_chain(m, (void *)(uintptr_t)f->private_);
-	f->private_ = 0;
+	hint_set(&f->private_, 0);
 	folio_clear(f, PG_private);
 	folio_put(m, f);
 	return true;

@@ -569,7 +569,7 @@ void rcl_wb_bandwidth_estimate_start(struct wb *wb)
 	spin_lock(&wb->list_lock);
 	wb->dirtied_stamp = (u64)wb_stat(wb, WB_DIRTIED);
 	wb->written_stamp = (u64)wb_stat(wb, WB_WRITTEN);
-	wb->bw_time_stamp = wb_jiffies(m);
+	__atomic_store_n(&wb->bw_time_stamp, wb_jiffies(m), __ATOMIC_RELAXED);
 	spin_unlock(&wb->list_lock);
 }
 

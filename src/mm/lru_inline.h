@@ -48,11 +48,13 @@ s64 rcl_lruvec_subtree_state(struct lruvec *lv, enum node_stat_item item);
 /* A counter of the lruvec's group and all below it (of the whole node for the root group). */
 static inline s64 rcl_lruvec_page_state(struct lruvec *lv, enum node_stat_item item)
 {
+	const struct list_head *children = &lv->memcg->children;
 	s64 v;
 
 	if (unlikely(!lv->memcg->parent))
 		return node_page_state(lv->node, item);
-	if (unlikely(!list_empty(&lv->memcg->children)))
+	/* (A group may join just now.) */
+	if (unlikely(__atomic_load_n(&children->next, __ATOMIC_RELAXED) != children))
 		return rcl_lruvec_subtree_state(lv, item);
 	v = shared_read(&lv->stat[item]);
 	return v < 0 ? 0 : v;

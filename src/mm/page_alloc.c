@@ -282,9 +282,10 @@ static always_inline void prepare_folio(struct zone *z, struct folio *f, u32 ord
 	RCL_DEBUG_ASSERT(f->order == order && folio_zone(z->m, f) == z);
 	(void)order;
 	set_flags(f, z->frame_flags);
-	f->mapping = NULL;
-	f->index = 0;
-	f->private_ = 0;
+	/* (Who met the page's former self may be looking still.) */
+	hint_set(&f->mapping, NULL);
+	hint_set(&f->index, 0);
+	hint_set(&f->private_, 0);
 	f->mlock_count = 0;
 	folio_ref_unfreeze(f, 1);
 }

@@ -55,22 +55,24 @@ u64 rcl_run_access_number(const struct runner *t, u64 n)
 static inline pte_t *find_word(struct mm *mm, struct place *place, u64 page)
 {
 	struct page_table **slot = &place->tables[page / PTRS_PER_TABLE];
+	struct page_table *table = hint_read(slot); /* (all threads find the same) */
 
-	if (unlikely(!*slot)) {
+	if (unlikely(!table)) {
 		u64 vpn = place->base + page;
 		pte_t *p = rcl_pte_lookup(mm, vpn);
 
 		if (!p)
 			return NULL;
-		*slot = container_of(p - vpn % PTRS_PER_TABLE, struct page_table, e[0]);
+		table = container_of(p - vpn % PTRS_PER_TABLE, struct page_table, e[0]);
+		hint_set(slot, table);
 	}
-	return &(*slot)->e[page % PTRS_PER_TABLE];
+	return &table->e[page % PTRS_PER_TABLE];
 }
 
 /* Where the page cache keeps a page's entry, or once kept it; NULL when that is not known. */
 static inline void **find_slot(const struct place *place, u64 page)
 {
-	void **leaf = place->leaves[page / RADIX_SLOTS];
+	void **leaf = hint_read(&place->leaves[page / RADIX_SLOTS]);
 
 	return leaf ? leaf + page % RADIX_SLOTS : NULL;
 }
@@ -80,7 +82,7 @@ static void refresh_slot(struct place *place, u64 page)
 {
 	void **slot = rcl_radix_slot(place->mapping, page);
 
-	place->leaves[page / RADIX_SLOTS] = slot ? slot - page % RADIX_SLOTS : NULL;
+	hint_set(&place->leaves[page / RADIX_SLOTS], slot ? slot - page % RADIX_SLOTS : NULL);
 }
 
 static inline bool holds_page(void **slot, const struct place *place, u64 page)
@@ -88,7 +90,7 @@ static inline bool holds_page(void **slot, const struct place *place, u64 page)
 	struct folio *f = slot ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : NULL;
 
 	return f && !entry_is_shadow(f) && !radix_is_node(f) &&
-	       __atomic_load_n(&f->mapping, __ATOMIC_RELAXED) == place->mapping && f->index == page;
+	       hint_read(&f->mapping) == place->mapping && hint_read(&f->index) == page;
 }
 
 static bool is_dead(const struct runner *t)
@@ -223,8 +225,10 @@ static inline void fetch(struct runner *t, u64 w, union upcoming up)
 	if (unlikely(!up.pte))
 		return;
 	if (!(w & CALL_BIT)) {
-		if (unlikely(!pte_present(*up.pte)))
-			fetch_absent(t, w, *up.pte);
+		pte_t pte = pte_read(up.pte);
+
+		if (unlikely(!pte_present(pte)))
+			fetch_absent(t, w, pte);
 		return;
 	}
 	e = __atomic_load_n(up.slot, __ATOMIC_RELAXED);
