@@ -6,9 +6,6 @@
  * it; unmapping a part splits a vma. Split, moved and forked parts share the anon_vma of the whole,
  * since folios remember only that and their index in it.
  *
- * Fork copies the entries of private memory and takes write permission from both copies: whoever
- * writes first gets a page of its own. PG_exclusive says that a page is one process's alone.
- *
  * Page tables: four levels of 512 entries. Each table is one frame, allocated and charged as the
  * reference does (top and third level are charged but not counted in nr_page_table_pages). Its
  * content lives elsewhere, in address space reserved at open for as many tables as there are
@@ -19,7 +16,7 @@
  * Tables are freed when munmap leaves no vma in the range they span; MADV_DONTNEED keeps them.
  *
  * Pinned pages (pin.h) are never taken away: a vma with such a page outlives munmap, with the
- * tables under it, and a move or a copy that would concern one fails.
+ * tables under it.
  *
  * An address space belongs to whoever made it, who destroys it when nobody is in it. Only a reaper
  * may come at any time: it finds the address space through a task and keeps the struct (users).
@@ -40,10 +37,8 @@
 
 #include <stdlib.h>
 
+#include "mm/mm_internal.h"
 #include "mm/mm_lock.h"
-
-#define TABLE_LEVELS 4
-#define TABLE_SHIFT  9
 
 /*
  * What page tables hold is not where their frames are: frames hold nothing in the simulator, and on
@@ -437,7 +432,7 @@ static int insert_vma_at(struct mm *mm, u32 i, struct vma *vma)
 	return 0;
 }
 
-static int insert_vma(struct mm *mm, struct vma *vma)
+int rcl_vma_insert(struct mm *mm, struct vma *vma)
 {
 	return insert_vma_at(mm, vma_index(mm, vma->start), vma);
 }
@@ -452,8 +447,7 @@ static void remove_vma(struct mm *mm, u32 i)
 	free(vma);
 }
 
-/* All but the links, which belong to the lists and change with their neighbours. */
-static struct vma *copy_vma(const struct vma *vma)
+struct vma *rcl_vma_copy(const struct vma *vma)
 {
 	struct vma *copy = malloc(sizeof(*copy));
 
@@ -476,7 +470,7 @@ static struct vma *copy_vma(const struct vma *vma)
  */
 static int split_vma(struct mm *mm, struct vma *vma, u64 vpn)
 {
-	struct vma *upper = copy_vma(vma);
+	struct vma *upper = rcl_vma_copy(vma);
 	int err;
 
 	if (!upper)
@@ -491,8 +485,7 @@ static int split_vma(struct mm *mm, struct vma *vma, u64 vpn)
 	return err;
 }
 
-/* Make vma borders at start and end. */
-static int split_range(struct mm *mm, u64 start, u64 end)
+int rcl_vma_cut(struct mm *mm, u64 start, u64 end)
 {
 	u64 cuts[2] = {start, end};
 
@@ -506,10 +499,10 @@ static int split_range(struct mm *mm, u64 start, u64 end)
 	return 0;
 }
 
-static int unmap_locked(struct rcl *m, struct mm *mm, u64 start, u64 end)
+int rcl_munmap_locked(struct rcl *m, struct mm *mm, u64 start, u64 end)
 {
 	u64 lo, hi;
-	int err = split_range(mm, start, end);
+	int err = rcl_vma_cut(mm, start, end);
 	u32 i;
 
 	if (err)
@@ -526,7 +519,7 @@ static int unmap_locked(struct rcl *m, struct mm *mm, u64 start, u64 end)
 		return err;
 	/* Tables may serve neighbours: only the hole around the range is sure to be empty. */
 	lo = i ? mm->vmas[i - 1]->end : 0;
-	hi = i < mm->nr_vmas ? mm->vmas[i]->start : 1ull << (TABLE_SHIFT * TABLE_LEVELS);
+	hi = i < mm->nr_vmas ? mm->vmas[i]->start : MM_PAGES;
 	free_tables(m, mm, mm->pgd, TABLE_LEVELS - 1, 0, lo, hi);
 	return 0;
 }
@@ -563,7 +556,7 @@ void rcl_mm_destroy(struct rcl *m, struct mm *mm)
 	int err;
 
 	mmap_write_lock(m, mm);
-	err = unmap_locked(m, mm, 0, 1ull << (TABLE_SHIFT * TABLE_LEVELS));
+	err = rcl_munmap_locked(m, mm, 0, MM_PAGES);
 	RCL_ASSERT(!err);
 	mmap_unlock(m, mm);
 	free_table(m, mm, mm->pgd, TABLE_LEVELS - 1);
@@ -614,15 +607,15 @@ int rcl_mmap(struct rcl *m, struct mm *mm, u64 start, u64 pages, u32 flags, stru
 	struct vma *vma;
 	int err;
 
-	if (!pages || start + pages < start || start + pages > 1ull << (TABLE_SHIFT * TABLE_LEVELS))
+	if (!pages || start + pages < start || start + pages > MM_PAGES)
 		return -EINVAL;
 	err = new_vma(m, mm, start, pages, flags, file, pgoff, &vma);
 	if (err)
 		return err;
 	mmap_write_lock(m, mm);
-	err = unmap_locked(m, mm, start, start + pages);
+	err = rcl_munmap_locked(m, mm, start, start + pages);
 	if (!err)
-		err = insert_vma(mm, vma);
+		err = rcl_vma_insert(mm, vma);
 	mmap_unlock(m, mm);
 	if (err) {
 		if (vma->anon_vma)
@@ -639,197 +632,16 @@ int rcl_munmap(struct rcl *m, struct mm *mm, u64 start, u64 pages)
 	if (!pages || start + pages < start)
 		return -EINVAL;
 	mmap_write_lock(m, mm);
-	err = unmap_locked(m, mm, start, start + pages);
+	err = rcl_munmap_locked(m, mm, start, start + pages);
 	mmap_unlock(m, mm);
 	return err;
 }
 
-/* ---- moving and copying ------------------------------------------------------------------ */
-
-/* Move the entries of nr pages; tables at the new place are allocated first, as that may wait. */
-static int move_pages(struct rcl *m, struct mm *mm, u64 from, u64 to, u64 nr)
-{
-	for (u64 i = 0; i < nr; i++) {
-		pte_t *src = rcl_pte_lookup(mm, from + i), *dst, old;
-		bool moved;
-
-		if (!src) {
-			i += PTRS_PER_TABLE - 1 - ((from + i) & (PTRS_PER_TABLE - 1));
-			continue;
-		}
-		if (!pte_read(src))
-			continue;
-		dst = rcl_pte_alloc(m, mm, to + i);
-		if (!dst)
-			return -ENOMEM;
-		spin_lock(&mm->page_table_lock);
-		moved = pte_replace(mm, src, &old, 0);
-		if (moved)
-			pte_write(dst, old);
-		spin_unlock(&mm->page_table_lock);
-		if (!moved)
-			return -EBUSY;
-	}
-	return 0;
-}
-
-static int mremap_locked(struct rcl *m, struct mm *mm, u64 old, u64 old_pages, u64 new,
-			 u64 new_pages)
-{
-	struct vma *vma, *copy;
-	int err = split_range(mm, old, old + old_pages);
-
-	if (err)
-		return err;
-	vma = rcl_find_vma(mm, old);
-	if (!vma || vma->start != old || vma->end != old + old_pages)
-		return -EFAULT;
-	if (new == old && new_pages <= old_pages)
-		return new_pages < old_pages ? unmap_locked(m, mm, old + new_pages, old + old_pages)
-					     : 0;
-	if (new == old) {
-		err = unmap_locked(m, mm, old + old_pages, new + new_pages);
-		if (!err)
-			__atomic_store_n(&vma->end, new + new_pages, __ATOMIC_RELAXED);
-		return err;
-	}
-	err = unmap_locked(m, mm, new, new + new_pages);
-	if (err)
-		return err;
-	vma = rcl_find_vma(mm, old);
-	copy = copy_vma(vma);
-	if (!copy)
-		return -ENOMEM;
-	copy->start = new;
-	copy->end = new + new_pages;
-	err = insert_vma(mm, copy);
-	if (err) {
-		free(copy);
-		return err;
-	}
-	err = move_pages(m, mm, old, new, min(old_pages, new_pages));
-	if (err) {
-		/* The half that moved goes back: its tables are still there. */
-		int back = move_pages(m, mm, new, old, min(old_pages, new_pages));
-
-		RCL_ASSERT(!back);
-		unmap_locked(m, mm, new, new + new_pages);
-		return err;
-	}
-	return unmap_locked(m, mm, old, old + old_pages);
-}
-
-int rcl_mremap(struct rcl *m, struct mm *mm, u64 old, u64 old_pages, u64 new, u64 new_pages)
-{
-	u64 old_end = old + old_pages, new_end = new + new_pages;
-	int err;
-
-	if (!old_pages || !new_pages || old_end < old || new_end < new ||
-	    new_end > 1ull << (TABLE_SHIFT * TABLE_LEVELS) ||
-	    (old != new &&old < new_end &&new < old_end))
-		return -EINVAL;
-	mmap_write_lock(m, mm);
-	err = mremap_locked(m, mm, old, old_pages, new, new_pages);
-	mmap_unlock(m, mm);
-	return err;
-}
-
-/*
- * The child gets the parent's entry; from now on neither may write without copying. False: it is
- * pinned, so that it cannot be told whether it is being written.
- */
-static bool copy_entry(struct rcl *m, struct mm *parent, struct vma *vma, pte_t *src, pte_t *dst)
-{
-	pte_t old = pte_read(src);
-
-	if (pte_is_swap(old)) {
-		old &= ~PTE_SWAP_EXCLUSIVE;
-		pte_write(src, old);
-		rcl_swap_duplicate(m, pte_swap(old));
-		shared_add(&vma->mm->swap_ents, 1, m->threaded);
-		pte_write(dst, old);
-		return true;
-	}
-	if (!(old & PTE_ZERO)) {
-		struct folio *f = pfn_folio(m, pte_pfn(old));
-
-		/* A file's page can be had from the file again. */
-		if (!folio_is_anon(f))
-			return true;
-		while (!pte_pinned(old) && !pte_change(parent, src, old, old & ~PTE_WRITE))
-			old = pte_read(src);
-		if (pte_pinned(old))
-			return false;
-		folio_get(f);
-		folio_clear(f, PG_exclusive);
-		rcl_folio_add_anon_rmap(m, f, vma, 0);
-		old &= ~PTE_WRITE;
-	}
-	pte_write(dst, old & ~PTE_ACCESSED);
-	return true;
-}
-
-static int copy_pages(struct rcl *m, struct mm *parent, struct vma *vma)
-{
-	for (u64 vpn = vma->start; vpn < vma->end; vpn++) {
-		pte_t *src = rcl_pte_lookup(parent, vpn), *dst;
-		bool ok = true;
-
-		if (!src) {
-			vpn |= PTRS_PER_TABLE - 1;
-			continue;
-		}
-		if (!pte_read(src))
-			continue;
-		dst = rcl_pte_alloc(m, vma->mm, vpn);
-		if (!dst)
-			return -ENOMEM;
-		spin_lock(&parent->page_table_lock);
-		/* Allocating may have waited, and reclaim may have taken the page meanwhile. */
-		if (pte_read(src))
-			ok = copy_entry(m, parent, vma, src, dst);
-		spin_unlock(&parent->page_table_lock);
-		if (!ok)
-			return -EBUSY;
-	}
-	return 0;
-}
-
-int rcl_mm_fork(struct rcl *m, struct mm *parent, struct memcg *memcg, struct mm **out)
-{
-	struct mm *child;
-	int err = rcl_mm_create(m, memcg, &child);
-
-	if (err)
-		return err;
-	mmap_write_lock(m, parent);
-	for (u32 i = 0; !err && i < parent->nr_vmas; i++) {
-		struct vma *copy = copy_vma(parent->vmas[i]);
-
-		if (!copy) {
-			err = -ENOMEM;
-			break;
-		}
-		copy->mm = child;
-		copy->flags &= ~(u32)VM_LOCKED; /* locks are not inherited */
-		err = insert_vma(child, copy);
-		if (err)
-			free(copy);
-		else if (copy->anon_vma)
-			err = copy_pages(m, parent, copy);
-	}
-	mmap_unlock(m, parent);
-	if (err) {
-		rcl_mm_destroy(m, child);
-		return err;
-	}
-	*out = child;
-	return 0;
-}
+/* ---- all of a range, all of an address space ----------------------------------------------- */
 
 int rcl_vma_set_flags(struct mm *mm, u64 start, u64 end, u32 set, u32 clear)
 {
-	int err = split_range(mm, start, end);
+	int err = rcl_vma_cut(mm, start, end);
 	u64 covered = start;
 
 	if (err)
