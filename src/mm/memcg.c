@@ -454,30 +454,47 @@ static bool memcg_oom(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
 }
 
 #define WRITEBACK_POLL_NS (RCL_NSEC_PER_SEC / 4000)
+#define WRITEBACK_LOOK_NS (RCL_NSEC_PER_SEC / 50)
 #define WRITEBACK_WAIT_NS (2 * RCL_NSEC_PER_SEC)
+
+static s64 pages_being_written(struct rcl *m, struct memcg *top)
+{
+	s64 nr = 0;
+
+	for_each_memcg (pos, top)
+		for (u32 n = 0; n < m->nr_nodes; n++)
+			nr += shared_read(&pos->lruvecs[n]->stat[NR_WRITEBACK]);
+	return nr;
+}
 
 /*
  * Reclaim found nothing to free. In a small group everything may be on its way to the disk, and a
  * real processor is through with all retries before the first write has ended. True: some of that
- * is still being written, and a moment has been waited. *since: when this began; 0: now.
+ * was still being written, and it has been waited for some of it to end, or for long enough to look
+ * again. (Looking for nothing does harm: every page that is being written is activated for it, and
+ * the CPU may be the one that has to end the writes.) *since: when this began; 0: now.
  */
 static bool wait_for_writeback(struct rcl *m, struct memcg *over, u64 *since)
 {
 	u32 nobody_wakes = 0;
-	s64 writing = 0;
+	s64 writing, enough;
+	u64 begun;
 
 	if (likely(!m->threaded))
 		return false;
-	for_each_memcg (pos, over)
-		for (u32 n = 0; n < m->nr_nodes; n++)
-			writing += shared_read(&pos->lruvecs[n]->stat[NR_WRITEBACK]);
+	writing = pages_being_written(m, over);
 	if (writing <= 0)
 		return false;
+	begun = rcl_now(m);
 	if (!*since)
-		*since = rcl_now(m);
-	if (rcl_now(m) - *since > WRITEBACK_WAIT_NS)
+		*since = begun;
+	if (begun - *since > WRITEBACK_WAIT_NS)
 		return false;
-	rcl_wait_on(m, &nobody_wakes, 0, WRITEBACK_POLL_NS, true);
+	enough = max(writing - (s64)SWAP_CLUSTER_MAX, (s64)0);
+	do
+		rcl_wait_on(m, &nobody_wakes, 0, WRITEBACK_POLL_NS, true);
+	while (pages_being_written(m, over) > enough && margin(over) < SWAP_CLUSTER_MAX &&
+	       rcl_now(m) - begun < WRITEBACK_LOOK_NS);
 	return true;
 }
 

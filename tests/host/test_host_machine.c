@@ -241,6 +241,41 @@ static void close_while_writing_pool(void **state)
 	close_while_writing(true);
 }
 
+/*
+ * A small group all of which is being written, to a disk that takes long. Who needs a page waits;
+ * looking through the group's lists again and again would find nothing.
+ */
+#define SMALL_GROUP 200
+static void waits_without_scanning(void **state)
+{
+	struct rcl_host_fault_rule slow = {.kind = RCL_FAULT_DELAY,
+					   .dev = RCL_FAULT_ANY,
+					   .op = RCL_IO_WRITE,
+					   .nth = 1,
+					   .amount = 50 * RCL_NSEC_PER_MSEC};
+	struct rcl_host_faults faults = {.seed = 1, .nr_rules = 1, .rules = &slow};
+	struct host_world *w = host_world_open(&(struct host_world_options){
+		.pages = 4096, .swap_pages = 8192, .nr_cpus = 1, .faults = &faults});
+	struct memcg *group;
+	struct mm *mm;
+
+	(void)state;
+	assert_int_equal(rcl_memcg_create(w->m, w->m->root_memcg, "small", &group), 0);
+	assert_int_equal(rcl_memcg_set_max(w->m, group, SMALL_GROUP * PAGE_SIZE), 0);
+	assert_int_equal(rcl_mm_create(w->m, group, &mm), 0);
+	assert_int_equal(rcl_mmap(w->m, mm, 0, 2000, VM_READ | VM_WRITE, NULL, 0), 0);
+	assert_ptr_equal(rcl_host_enter(w->h, group), w->task);
+	for (u64 page = 0; page < 2 * SMALL_GROUP; page++)
+		assert_int_equal(host_page_write(w, mm, page, page + 1), 0);
+	rcl_host_leave(w->h, w->task);
+	assert_true(rcl_vmstat_get(w->m, "pswpout") >= SMALL_GROUP);
+	/* Written once and freed once, each looked at some times. */
+	assert_true(rcl_vmstat_get(w->m, "pgscan_anon") < 50 * SMALL_GROUP);
+	rcl_mm_destroy(w->m, mm);
+	rcl_memcg_destroy(w->m, group);
+	host_world_close(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +287,7 @@ int main(void)
 		cmocka_unit_test(file_four_threads_pool),
 		cmocka_unit_test(close_while_writing_uring),
 		cmocka_unit_test(close_while_writing_pool),
+		cmocka_unit_test(waits_without_scanning),
 	};
 
 	host_watchdog(300);
