@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/predict.h"
 #include "cli/report.h"
 #include "cli/request.h"
 #include "cli/runs.h"
@@ -45,7 +46,8 @@ static const struct cli_option options[] = {
 	{0, "compare", NULL, false,
 	 "also predict each run, as 'reclaim sim' does, and print both side by side"},
 	{'d', "device", "DEVICE", false,
-	 "predict for this device: nvme, ssd, hdd or virtio. Default: one that is like --dir's"},
+	 "predict for this device: nvme, ssd, hdd or virtio. Default: one as it was measured "
+	 "during the run"},
 	{'f', "format", "FORMAT", false, "the trace's format, where detecting it fails"},
 	{0, "json", NULL, false, "print everything as JSON"},
 	{0, "csv", NULL, false, "print everything as CSV, one line a run"},
@@ -136,7 +138,8 @@ static void compare_counter(struct table *t, const char *name, s64 predicted, s6
 	*outside += out;
 }
 
-static void print_comparison(const struct sim_job *real, const struct sim_job *sim, FILE *out)
+static void print_comparison(const struct sim_job *real, const struct sim_job *sim,
+			     const struct measured *measured, FILE *out)
 {
 	char text[RCL_SIZE_TEXT];
 	unsigned int outside = 0;
@@ -146,6 +149,8 @@ static void print_comparison(const struct sim_job *real, const struct sim_job *s
 		fprintf(out, "\nwith %s of memory\n", rcl_size_format(real->res.memory, text));
 	else
 		fprintf(out, "\nat a limit of %s\n", rcl_size_format(real->req.limit, text));
+	if (measured)
+		cli_print_measured(measured, out);
 	table_init(&t);
 	table_column(&t, "counter", true);
 	table_column(&t, "predicted", false);
@@ -168,7 +173,7 @@ static void print_comparison(const struct sim_job *real, const struct sim_job *s
 /* ---- Running ------------------------------------------------------------------------------- */
 
 static int report(const struct cli_args *args, const struct sim_report *r,
-		  const struct sim_job *predicted)
+		  const struct sim_job *predicted, const struct measured *measured)
 {
 	const char *path = cli_value(args, "output");
 	FILE *out = cli_output_open(path);
@@ -183,16 +188,34 @@ static int report(const struct cli_args *args, const struct sim_report *r,
 		report_table(r, out);
 	for (size_t i = 0; predicted && i < r->nr_jobs; i++)
 		if (!r->jobs[i].ret && !predicted[i].ret)
-			print_comparison(&r->jobs[i], &predicted[i], out);
+			print_comparison(&r->jobs[i], &predicted[i], measured ? measured + i : NULL,
+					 out);
 	for (size_t i = 0; i < r->nr_jobs; i++)
 		if (r->jobs[i].ret)
 			cli_error(0, "%s", r->jobs[i].err.text);
 	return cli_output_close(out, path);
 }
 
+/* As with what was measured, or with the device that is asked for. */
+static void predict(const struct cli_args *args, const struct rcl_replay_options *opt,
+		    const struct sim_job *real, struct sim_job *sim, struct measured *measured)
+{
+	sim->req = real->req;
+	sim->req.check = false;
+	if (measured) {
+		cli_predict(sim, real, opt->figures, rcl_replay_device_like(opt->dir), measured);
+		return;
+	}
+	sim->req.device = cli_value(args, "device");
+	sim->ret = rcl_sim_run(&sim->req, &sim->res, &sim->err);
+}
+
 static int run_trace(const struct cli_args *args, const struct rcl_trace_image *trace)
 {
 	bool compare = cli_given(args, "compare");
+	struct rcl_host_figures figures = {0};
+	struct measured measured[LIMITS_MAX];
+	bool as_measured = compare && !cli_given(args, "device");
 	struct rcl_replay_options opt;
 	struct rcl_sim_request req;
 	u64 limits[LIMITS_MAX];
@@ -211,19 +234,15 @@ static int run_trace(const struct cli_args *args, const struct rcl_trace_image *
 	if (!jobs)
 		return cli_error(CLI_FAILED, "out of memory");
 	predicted = jobs + nr;
+	opt.figures = as_measured ? &figures : NULL;
 	for (size_t i = 0; i < nr; i++) {
-		struct sim_job *real = &jobs[i], *sim = &predicted[i];
+		struct sim_job *real = &jobs[i];
 
 		real->req = req;
 		real->req.limit = limits[i];
 		real->ret = rcl_replay_run(&real->req, &opt, &real->res, &real->err);
-		if (!compare)
-			continue;
-		sim->req = real->req;
-		sim->req.check = false;
-		sim->req.device = cli_value(args, "device") ? cli_value(args, "device")
-							    : rcl_replay_device_like(opt.dir);
-		sim->ret = rcl_sim_run(&sim->req, &sim->res, &sim->err);
+		if (compare)
+			predict(args, &opt, real, &predicted[i], as_measured ? &measured[i] : NULL);
 	}
 	struct sim_report r = {
 		.path = args->operands[0],
@@ -233,7 +252,7 @@ static int run_trace(const struct cli_args *args, const struct rcl_trace_image *
 		.where = "real memory and files, every page verified",
 	};
 
-	ret = report(args, &r, compare ? predicted : NULL);
+	ret = report(args, &r, compare ? predicted : NULL, as_measured ? measured : NULL);
 	if (!ret)
 		ret = run_exit_code(jobs, nr);
 	for (size_t i = 0; i < 2 * nr; i++)

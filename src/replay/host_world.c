@@ -86,6 +86,7 @@ static int open_world(struct run *r)
 	r->world_state = w;
 	w->opt = r->world_arg;
 	cfg.no_uring = w->opt->no_uring;
+	cfg.measure = w->opt->figures;
 	snprintf(w->dir, sizeof(w->dir), "%s", folder(w->opt));
 	ret = rcl_host_create(&cfg, &w->host);
 	if (ret)
@@ -285,6 +286,9 @@ static int finish(struct run *r)
 {
 	bool killed;
 	int ret;
+
+	if (world_of(r)->opt->figures)
+		rcl_host_get_figures(world_of(r)->host, world_of(r)->opt->figures);
 
 	if (!r->req->check || r->play || r->res->outcome != RCL_SIM_COMPLETED)
 		return 0;

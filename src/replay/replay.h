@@ -11,6 +11,7 @@
 #ifndef RCL_REPLAY_H
 #define RCL_REPLAY_H
 
+#include "platform/host/measure.h"
 #include "sim/driver.h"
 
 struct rcl_replay_options {
@@ -18,6 +19,7 @@ struct rcl_replay_options {
 	const char *swap_path; /* swap file; NULL: an unnamed one in dir */
 	u32 threads;	       /* share a trace's one task out to so many; 0 = 1 */
 	bool no_uring;
+	struct rcl_host_figures *figures; /* gets what I/O took; NULL: not wanted */
 };
 
 /*

@@ -19,6 +19,8 @@
 #include "mm/vmstat.h"
 #include "trace/trace.h"
 
+struct rcl_sim_device_config; /* platform/sim/sim.h */
+
 #define RCL_SIM_NO_LIMIT UINT64_MAX
 
 /* What is in memory before the first access that counts. Pages. */
@@ -62,7 +64,10 @@ struct rcl_sim_request {
 	struct tunables tunables;
 	const char *device;	 /* preset of the disk; NULL = RCL_SIM_DEFAULT_DEVICE */
 	const char *swap_device; /* preset of the swap device; NULL = the same */
-	const char *cost;	 /* what CPU work costs: "native" (NULL) or "emulated" */
+	/* Used instead of presets, for both the disk and swap, if not NULL; NR_WORK costs. */
+	const struct rcl_sim_device_config *device_config;
+	const u32 *cost_ns;
+	const char *cost; /* what CPU work costs: "native" (NULL) or "emulated" */
 	u64 seed;
 	bool check; /* carry content and compare every read; check invariants */
 	enum rcl_sim_readahead readahead;

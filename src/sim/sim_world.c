@@ -12,14 +12,15 @@ static int open_devices(struct run *r)
 {
 	const char *disk = r->req->device ? r->req->device : RCL_SIM_DEFAULT_DEVICE;
 	const char *swap = r->req->swap_device ? r->req->swap_device : disk;
-	int ret = rcl_sim_add_device(sim_of(r), rcl_sim_device_preset(disk));
+	const struct rcl_sim_device_config *cfg = r->req->device_config;
+	int ret = rcl_sim_add_device(sim_of(r), cfg ? cfg : rcl_sim_device_preset(disk));
 
 	if (ret < 0)
 		return ret;
 	r->disk = (u16)ret;
 	if (!r->req->swap)
 		return 0;
-	ret = rcl_sim_add_device(sim_of(r), rcl_sim_device_preset(swap));
+	ret = rcl_sim_add_device(sim_of(r), cfg ? cfg : rcl_sim_device_preset(swap));
 	if (ret < 0)
 		return ret;
 	r->swap = (u16)ret;
@@ -41,6 +42,8 @@ static int open_world(struct run *r)
 		return ret;
 	r->world_state = sim;
 	r->plat = rcl_sim_platform(sim);
+	if (r->req->cost_ns)
+		memcpy(r->plat->cost_ns, r->req->cost_ns, sizeof(r->plat->cost_ns));
 	if (r->req->tunables.access_ns)
 		r->plat->cost_ns[WORK_ACCESS] = (u32)r->req->tunables.access_ns;
 	return open_devices(r);

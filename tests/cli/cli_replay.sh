@@ -17,9 +17,16 @@ prints "real memory and files, every page verified"
 # What was predicted is what happens. (With more than the noise of so short a run only when the
 # machine is busy: each counter of 1,000 and more is within 5% in `bench`-like runs, see docs/.)
 replay --limit 50% --compare
-prints "predicted"
+prints "predicted for what was measured: a read "
 prints "at a limit of"
 prints "pgsteal_anon"
+# The disk and the CPU of the run; or a device that is asked for, which is what `sim` has.
+replay --limit 50% --compare --device hdd
+if grep -q "what was measured" <<< "$out"; then fail "--device is what shall be predicted for"; fi
+predicted=$(awk '$1 == "pgsteal_file" {print $2}' <<< "$out")
+expect 0 sim "$t" --limit 50% --device hdd --csv
+[ "$(awk -F, 'NR == 1 {for (i = 1; i <= NF; i++) if ($i == "pgsteal_file") c = i} NR == 2 {print $c}' <<< "$out")" = "$predicted" ] ||
+	fail "the prediction for a device is not what sim says of it"
 
 # Many threads; the pool of threads for I/O; a named swap file; a machine with less than all.
 replay --limit 50%,10% --threads 2

@@ -9,6 +9,7 @@
  *   queue.c    from pages to requests: plugs, merging of neighbours, dispatch, completion
  *   uring.c    requests done by io_uring
  *   pool.c     requests done by a pool of threads with preadv and pwritev
+ *   measure.c  how long I/O takes, where that is wanted
  *   faults.c   faults injected on purpose, for tests
  *
  * Threads. Any thread may run engine code between rcl_host_enter() and rcl_host_leave(), which cost
@@ -35,6 +36,7 @@ struct rcl_host_config {
 	u32 nr_cpus;   /* 0 = as the system has, at most RCL_MAX_CPUS */
 	u32 io_depth;  /* I/Os under way at most; 0 = 128 */
 	bool no_uring; /* use threads for I/O */
+	bool measure;  /* note how long I/O takes: measure.h */
 	bool populate; /* take the arena's memory at once */
 	u64 seed;      /* of ops->random; 0 = from the system */
 	struct rcl_host_faults *faults; /* NULL = none; the caller's, outlives the host */

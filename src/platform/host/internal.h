@@ -54,6 +54,7 @@ struct host_thread {
 	bool attached;			       /* L: the machine knows the task */
 	struct memcg *outer[HOST_ENTER_DEPTH]; /* t: task->memcg before each rcl_host_enter() */
 	struct host_plug plug;		       /* t */
+	u64 ending_ns;			       /* t: CPU time spent on ends of I/O, for measure.c */
 	struct list_head link;		       /* L: h->threads */
 	void (*fn)(void *);		       /* c: spawned threads: what they run */
 	void *arg;			       /* c */

@@ -6,6 +6,7 @@
  *              transfer went (rcl_host_request_step); it knows what is left to be done
  *   device.c   opens devices, knows their sizes and checksums
  *   uring.c, pool.c   do transfers
+ *   measure.c  notes how long they took
  *   faults.c   meddles with them
  *
  * A request belongs to whoever is at it: the thread that forms it, then the backend (the kernel, a
@@ -60,6 +61,9 @@ struct host_request {
 	int fd;			   /* r */
 	u32 owner_gate;		   /* A */
 	u32 free_next;		   /* A: of the free list: index + 1 */
+	/* r: measure.c */
+	u64 started_at;
+	bool first; /* of its kind under way */
 	/* r: faults.c */
 	u64 number, delay_ns;
 	u32 interrupts, transfers;
@@ -77,8 +81,9 @@ struct host_request {
 	struct rcl_io pages[HOST_REQUEST_PAGES];
 };
 
-struct host_rings; /* uring.c */
-struct host_pool;  /* pool.c */
+struct host_rings;   /* uring.c */
+struct host_pool;    /* pool.c */
+struct host_measure; /* measure.c */
 
 struct host_io {
 	struct rcl_host *h; /* c */
@@ -95,6 +100,7 @@ struct host_io {
 	struct host_rings *rings; /* c: NULL: the pool does it */
 	struct host_pool *pool;	  /* c */
 	struct rcl_host_faults *faults;
+	struct host_measure *measure; /* c: NULL: nobody wants to know */
 };
 
 static inline struct host_device *host_device(struct rcl_host *h, u16 dev)
@@ -159,6 +165,19 @@ void rcl_host_rings_poll(struct host_io *io, struct host_thread *th);
 int rcl_host_pool_init(struct host_io *io);
 void rcl_host_pool_exit(struct host_io *io);
 void rcl_host_pool_start(struct host_io *io, struct host_request *list);
+
+/* ---- measure.c (but for init and exit not called when nobody wants to know) ---- */
+
+int rcl_host_measure_init(struct host_io *io);
+void rcl_host_measure_exit(struct host_io *io);
+/* The running thread's CPU time. */
+u64 rcl_host_measure_cpu(void);
+/* A list of requests starts; one has ended. */
+void rcl_host_measure_start(struct host_io *io, struct host_request *list);
+void rcl_host_measure_end(struct host_io *io, const struct host_request *r);
+/* CPU time that starting so many, and ending one, has taken. */
+void rcl_host_measure_submitted(struct host_io *io, u32 nr, u64 ns);
+void rcl_host_measure_ended(struct host_io *io, u64 ns);
 
 /* ---- faults.c (not called when there are none) ---- */
 

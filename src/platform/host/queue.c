@@ -167,6 +167,27 @@ static void finish(struct host_io *io, struct host_request *r)
 	push_request(io, r);
 }
 
+static void finish_measured(struct host_io *io, struct host_request *r)
+{
+	struct host_thread *th = host_this_thread(io->h);
+	u64 from = rcl_host_measure_cpu(), took;
+
+	rcl_host_measure_end(io, r);
+	finish(io, r);
+	took = rcl_host_measure_cpu() - from;
+	rcl_host_measure_ended(io, took);
+	if (th)
+		th->ending_ns += took;
+}
+
+static void finish_any(struct host_io *io, struct host_request *r)
+{
+	if (unlikely(io->measure))
+		finish_measured(io, r);
+	else
+		finish(io, r);
+}
+
 /* The page at r->done cannot be transferred. True: others are left to try. */
 static bool fail(struct host_io *io, struct host_request *r, int error)
 {
@@ -182,6 +203,8 @@ static bool fail(struct host_io *io, struct host_request *r, int error)
 	}
 	end_pages(io, r, page + 1, error);
 	if (page + 1 == r->nr_pages) {
+		if (io->measure)
+			rcl_host_measure_end(io, r);
 		push_request(io, r);
 		return false;
 	}
@@ -211,7 +234,7 @@ bool rcl_host_request_step(struct host_io *io, struct host_request *r, s64 res)
 		return fail(io, r, (int)res);
 	at = r->from + (u32)res;
 	if (likely(at >= r->bytes)) {
-		finish(io, r);
+		finish_any(io, r);
 		return false;
 	}
 	if (at > r->done) {
@@ -222,7 +245,7 @@ bool rcl_host_request_step(struct host_io *io, struct host_request *r, s64 res)
 	}
 	if (r->op == RCL_IO_READ && rcl_host_device_at_end(r->dev, r->offset + r->done)) {
 		zero_rest(io, r);
-		finish(io, r);
+		finish_any(io, r);
 		return false;
 	}
 	return again(io, r, RETRIES);
@@ -360,19 +383,23 @@ static void start_list(struct host_io *io, struct host_thread *th, struct host_r
 {
 	if (!list)
 		return;
+	if (unlikely(io->measure))
+		rcl_host_measure_start(io, list);
 	if (io->rings)
 		rcl_host_rings_start(io, th, list, defer);
 	else
 		rcl_host_pool_start(io, list);
 }
 
-/* Start all that the thread has gathered. defer: it goes to sleep next, which may be what starts.
+/*
+ * Start all that the thread has gathered; how many requests. defer: it goes to sleep next, which may
+ * be what starts.
  */
-static void flush(struct host_io *io, struct host_thread *th, bool defer)
+static u32 start_plugged(struct host_io *io, struct host_thread *th, bool defer)
 {
 	struct host_plug *plug = &th->plug;
 	struct host_request *list = NULL, **tail = &list, *r = NULL;
-	u32 nr = plug->nr;
+	u32 nr = plug->nr, requests = 0;
 
 	plug->nr = plug->swap_requests = 0;
 	plug->must_start = false;
@@ -396,12 +423,32 @@ static void flush(struct host_io *io, struct host_thread *th, bool defer)
 			r = wait_for_request(io, th);
 		}
 		begin_request(r, d, page);
+		requests++;
 	}
 	if (r) {
 		complete_request(io, r);
 		*tail = r;
 	}
 	start_list(io, th, list, defer);
+	return requests;
+}
+
+/* What it deals with on the way, ends of earlier ones, is not part of it. */
+static void flush_measured(struct host_io *io, struct host_thread *th)
+{
+	u64 from = rcl_host_measure_cpu(), ending = th->ending_ns;
+	u32 requests = start_plugged(io, th, false);
+
+	rcl_host_measure_submitted(io, requests,
+				   rcl_host_measure_cpu() - from - (th->ending_ns - ending));
+}
+
+static void flush(struct host_io *io, struct host_thread *th, bool defer)
+{
+	if (unlikely(io->measure) && !defer)
+		flush_measured(io, th);
+	else
+		start_plugged(io, th, defer);
 }
 
 /*
@@ -513,6 +560,8 @@ int rcl_host_io_init(struct rcl_host *h)
 	io->faults = h->cfg.faults;
 	io->requests = h->plat.ops->reserve(&h->plat, requests_bytes(h));
 	err = io->requests ? rcl_host_devices_init(io) : -ENOMEM;
+	if (!err && h->cfg.measure)
+		err = rcl_host_measure_init(io);
 	if (!err && (h->cfg.no_uring || rcl_host_rings_init(io)))
 		err = rcl_host_pool_init(io);
 	if (err) {
@@ -535,6 +584,7 @@ void rcl_host_io_exit(struct rcl_host *h)
 		rcl_host_pool_exit(io);
 	if (io->devices)
 		rcl_host_devices_exit(io);
+	rcl_host_measure_exit(io);
 	if (io->requests)
 		h->plat.ops->release(&h->plat, io->requests, requests_bytes(h));
 	free(io);

@@ -14,7 +14,8 @@
  *
  *   ready      start + latency                        in parallel with others
  *   channel    from ready, or when the channel is free: seek if the head must move, request_ns,
- *              bytes / bandwidth                      one request at a time
+ *              bytes / bandwidth                      one request at a time; writes have one of
+ *                                                     their own if write_request_ns says so
  *
  * so a deep queue hides latency and the channel bounds throughput, in requests and in bytes.
  * Completion costs WORK_IO_DONE on the CPU that queued the request and ends each page's I/O there.
@@ -111,13 +112,17 @@ static void start_request(struct rcl_sim *sim, struct sim_device *dev, struct si
 			  u64 now)
 {
 	u64 latency = device_latency(dev, rq->op);
-	u64 channel = device_channel(dev, rq->block, rq->nr_pages);
+	bool own = rq->op == RCL_IO_WRITE && dev->cfg.write_request_ns;
+	u64 *channel_free = own ? &dev->write_free : &dev->channel_free;
+	u64 channel = own ? dev->cfg.write_request_ns + rq->nr_pages * dev->cfg.write_page_ns
+			  : device_channel(dev, rq->block, rq->nr_pages);
 	u64 done;
 
-	dev->head = rq->block + rq->nr_pages;
+	if (!own)
+		dev->head = rq->block + rq->nr_pages;
 	latency += rcl_sim_fault(sim, dev, rq, latency);
-	done = max(now + latency, dev->channel_free) + channel;
-	dev->channel_free = done;
+	done = max(now + latency, *channel_free) + channel;
+	*channel_free = done;
 	/* A slow request is late, but does not keep the channel from others meanwhile. */
 	if (unlikely(rq->slow))
 		done += RCL_SIM_SLOW_FACTOR * (latency + channel);

@@ -135,6 +135,7 @@ struct sim_device {
 	u32 in_flight;
 	struct list_head queue; /* beyond the depth, first come first served */
 	u64 channel_free;	/* the channel is taken until then */
+	u64 write_free;		/* that of writes, if they have one */
 	u64 head;		/* block after the last one started */
 	u64 busy_since;
 

@@ -34,13 +34,16 @@ struct rcl_sim_costs {
 /*
  * A block device: `queue_depth` requests in flight; a request is ready `latency` after it starts,
  * then takes its turn on the one channel for request_ns + its bytes / bandwidth, and on a disk
- * with a moving head for seek_ns more unless it continues where the last one ended.
+ * with a moving head for seek_ns more unless it continues where the last one ended. Writes may have
+ * a channel of their own, without seeks.
  */
 struct rcl_sim_device_config {
 	const char *name;
 	u64 read_latency_ns, write_latency_ns;
 	u64 bandwidth;	       /* bytes per second; 0 = no limit */
 	u64 request_ns;	       /* channel time of a request besides its bytes */
+	u64 write_request_ns;  /* 0: writes take their turn with reads. Else they have a channel */
+	u64 write_page_ns;     /* of their own: for a request, and for each page */
 	u64 seek_ns;	       /* average seek and rotation; 0 = no moving head */
 	u32 queue_depth;       /* requests in flight; 0 = 1 */
 	u32 nr_requests;       /* requests queued or plugged before submitters wait; 0 = no limit */
