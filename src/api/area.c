@@ -336,14 +336,15 @@ int rcl_area_punch(struct rcl_area *area, uint64_t first, uint64_t nr)
 /* ---- advice -------------------------------------------------------------------------------- */
 
 /*
- * Eight times read_ahead_kb where the engine has twice as much, as real devices want several
- * requests at once; but no more than a sixteenth of what the area may have in memory.
+ * 32 times read_ahead_kb where the engine has twice as much: a fast disk wants much to do at once,
+ * and more while the reader deals with what has come. But no more than a sixteenth of what the area
+ * may have in memory: two windows can be under way.
  */
 static void read_far_ahead(struct rcl_area *area)
 {
 	u64 pages = hint_read(&area->file.ra_pages), most = rcl_area_room(area) / 16;
 
-	hint_set(&area->file.ra_pages, (u32)max(pages, min(4 * pages, most)));
+	hint_set(&area->file.ra_pages, (u32)max(pages, min(16 * pages, most)));
 }
 
 /* How the whole area is going to be read. */

@@ -461,6 +461,16 @@ struct folio *rcl_alloc_pages(struct rcl *m, gfp_t gfp, u32 order)
 	return likely(f) ? f : alloc_general(m, nd, gfp, 0);
 }
 
+void rcl_split_page(struct rcl *m, struct folio *f, u32 order)
+{
+	struct zone *z = folio_zone(m, f);
+	u64 pfn = folio_pfn(m, f);
+
+	f->order = 0;
+	for (u64 i = 1; i < 1ull << order; i++)
+		prepare_folio(z, describe_block(z, pfn + i, 0), 0);
+}
+
 /* munlock lost a race with truncation; the frame is the last to know. */
 static __attribute__((noinline)) void clear_mlocked(struct zone *z, struct folio *f, u32 order)
 {

@@ -19,6 +19,8 @@
  */
 struct folio *rcl_alloc_pages(struct rcl *m, gfp_t gfp, u32 order);
 struct folio *rcl_alloc_pages_node(struct rcl *m, u32 node, gfp_t gfp, u32 order);
+/* Make every frame of a block a folio of its own, of order 0 and with one reference. */
+void rcl_split_page(struct rcl *m, struct folio *f, u32 order);
 /* Give back a block with no references left (count 0), uncharged and off every list. */
 void rcl_free_pages(struct rcl *m, struct folio *f, u32 order);
 /* Free all order-0 folios (reference count 0) on a list linked through lru; the list ends empty. */

@@ -39,6 +39,7 @@
 #include "mm/machine.h"
 #include "mm/page_io.h"
 #include "mm/psi.h"
+#include "mm/window_frames.h"
 #include "mm/workingset.h"
 
 #define READAHEAD_GFP	    (GFP_HIGHUSER_MOVABLE | __GFP_NORETRY | __GFP_NOWARN)
@@ -97,43 +98,12 @@ static void set_task_flag(struct rcl *m, struct task *t, u32 flag, bool on)
 		__atomic_fetch_and(&t->flags, ~flag, __ATOMIC_RELAXED);
 }
 
-/* ---- frames to read into ------------------------------------------------------------------- */
-
-/*
- * Real devices are faster, some by more than twice, when the pages of a request are neighbours in
- * memory, too. Frames come free in the order in which they were last filled, but by way of several
- * lists that mix them up. So with real memory those for a window are taken beforehand and put in
- * order, and what went out together comes back together.
- */
-#define FRAMES_AHEAD 256u
-
-struct frames {
-	u32 nr, used;
-	struct folio *f[FRAMES_AHEAD];
-};
-
-/* By place in memory; the descriptors are an array. */
-static void sort_frames(struct folio **f, u32 nr)
-{
-	static const u8 gaps[] = {132, 57, 23, 10, 4, 1};
-
-	for (u32 g = 0; g < ARRAY_SIZE(gaps); g++) {
-		for (u32 gap = gaps[g], i = gap; i < nr; i++) {
-			struct folio *one = f[i];
-			u32 j = i;
-
-			for (; j >= gap && f[j - gap] > one; j -= gap)
-				f[j] = f[j - gap];
-			f[j] = one;
-		}
-	}
-}
-
+/* How many of [index, index + nr) are not there, as far as it is worth counting. */
 static u32 count_absent(struct mapping *mapping, u64 index, u64 nr)
 {
 	u32 absent = 0;
 
-	for (u64 i = 0; i < nr && absent < FRAMES_AHEAD; i++) {
+	for (u64 i = 0; i < nr && absent < WINDOW_FRAMES_MAX; i++) {
 		void *e = rcl_radix_load(mapping, index + i);
 
 		absent += !e || entry_is_shadow(e);
@@ -141,33 +111,14 @@ static u32 count_absent(struct mapping *mapping, u64 index, u64 nr)
 	return absent;
 }
 
-/* The frame for the page at index, one of nr that may be wanted from there on. */
-static struct folio *next_frame(struct rcl *m, struct frames *fr, struct mapping *mapping,
+/* A frame for the page at index, one of nr that may be wanted from there on. */
+static struct folio *next_frame(struct rcl *m, struct window_frames *w, struct mapping *mapping,
 				u64 index, u64 nr)
 {
 	if (!rcl_is_threaded(m))
 		return rcl_alloc_pages(m, READAHEAD_GFP, 0);
-	if (fr->used == fr->nr) {
-		u32 wanted = count_absent(mapping, index, nr);
-
-		fr->nr = fr->used = 0;
-		while (fr->nr < wanted) {
-			struct folio *f = rcl_alloc_pages(m, READAHEAD_GFP, 0);
-
-			if (!f)
-				break;
-			fr->f[fr->nr++] = f;
-		}
-		sort_frames(fr->f, fr->nr);
-	}
-	return fr->used < fr->nr ? fr->f[fr->used++] : NULL;
-}
-
-/* Others were faster. */
-static void free_unused_frames(struct rcl *m, struct frames *fr)
-{
-	while (fr->used < fr->nr)
-		folio_put(m, fr->f[fr->used++]);
+	return rcl_window_frame(m, w, READAHEAD_GFP,
+				w->used < w->nr ? 1 : count_absent(mapping, index, nr));
 }
 
 /* Read what is absent of [index, index + nr) and inside the file; mark the page `lookahead` pages
@@ -178,7 +129,7 @@ static void read_window(struct rcl *m, struct mapping *mapping, u64 index, u64 n
 	struct task *t = rcl_current(m);
 	bool nofs = t->flags & PF_MEMALLOC_NOFS;
 	struct run run = {0};
-	struct frames frames;
+	struct window_frames frames;
 
 	frames.nr = frames.used = 0;
 	if (index >= size)
@@ -194,6 +145,9 @@ static void read_window(struct rcl *m, struct mapping *mapping, u64 index, u64 n
 			submit_run(m, mapping, &run);
 			continue;
 		}
+		/* Let the device begin while frames for the rest are found. */
+		if (rcl_is_threaded(m) && frames.used == frames.nr)
+			submit_run(m, mapping, &run);
 		f = next_frame(m, &frames, mapping, index + i, nr - i);
 		if (!f)
 			break;
@@ -215,7 +169,7 @@ static void read_window(struct rcl *m, struct mapping *mapping, u64 index, u64 n
 		run.workingset |= folio_test(f, PG_workingset);
 	}
 	submit_run(m, mapping, &run);
-	free_unused_frames(m, &frames);
+	rcl_window_frames_free(m, &frames);
 	if (!nofs)
 		set_task_flag(m, t, PF_MEMALLOC_NOFS, false);
 }

@@ -405,6 +405,10 @@ static void test_prefetch_and_order(void **state)
 	assert_ok(rcl_pin(area, 1000, RCL_READ, &pins[0]));
 	rcl_unpin(&pins[0]);
 	assert_true(read_stats(machine, NULL).read - after.read > 8 * RCL_PAGE_SIZE);
+	/* ... and far ahead: how far, that is for memory to say. */
+	assert_in_range(area->file.ra_pages, 65, machine->m->totalram_pages / 16);
+	assert_ok(rcl_area_advise(area, 0, 0, RCL_ADVISE_NORMAL));
+	assert_int_equal(area->file.ra_pages, 32);
 	assert_ok(rcl_area_close(area));
 	assert_ok(rcl_close(machine));
 }

@@ -176,10 +176,10 @@ static u64 run(struct rcl *m, struct zonelist *zl, struct scan_control *sc)
 	return freed;
 }
 
-u64 rcl_try_to_free_pages(struct rcl *m, struct zonelist *zl, u32 order, gfp_t gfp)
+static u64 try_to_free_pages(struct rcl *m, struct zonelist *zl, u64 nr, u32 order, gfp_t gfp)
 {
 	struct scan_control sc = {
-		.nr_to_reclaim = SWAP_CLUSTER_MAX,
+		.nr_to_reclaim = nr,
 		.gfp = context_gfp(m, gfp),
 		.reclaim_idx = (int)rcl_gfp_zone(gfp),
 		.order = (s32)order,
@@ -188,7 +188,6 @@ u64 rcl_try_to_free_pages(struct rcl *m, struct zonelist *zl, u32 order, gfp_t g
 		.may_unmap = true,
 		.may_swap = true,
 	};
-
 	u64 freed;
 
 	/* A task that was killed while waiting should try to allocate, not reclaim. */
@@ -197,6 +196,43 @@ u64 rcl_try_to_free_pages(struct rcl *m, struct zonelist *zl, u32 order, gfp_t g
 	RCL_TRACE(mm_vmscan_direct_reclaim_begin, order, sc.gfp);
 	freed = run(m, zl, &sc);
 	RCL_TRACE(mm_vmscan_direct_reclaim_end, freed);
+	return freed;
+}
+
+u64 rcl_try_to_free_pages(struct rcl *m, struct zonelist *zl, u32 order, gfp_t gfp)
+{
+	return try_to_free_pages(m, zl, SWAP_CLUSTER_MAX, order, gfp);
+}
+
+/* How many pages the zone that is nearest to it lacks to give away nr, and be at its low mark. */
+static u64 shortfall(const struct zonelist *zl, int highest, u64 nr)
+{
+	s64 least = INT64_MAX;
+
+	for (u32 i = 0; i < zl->nr; i++) {
+		struct zone *z = zl->zones[i];
+		s64 wanted = (s64)(wmark_pages(z, WMARK_LOW) + nr) + z->lowmem_reserve[highest];
+
+		if ((int)z->type <= highest && managed_zone(z))
+			least = min(least, wanted - zone_page_state(z, NR_FREE_PAGES));
+	}
+	return least > 0 && least < INT64_MAX ? (u64)least : 0;
+}
+
+u64 rcl_reclaim_ahead(struct rcl *m, gfp_t gfp, u64 nr)
+{
+	struct task *t = rcl_current(m);
+	struct zonelist *zl = &m->nodes[t->node].zonelist;
+	u64 lacking = shortfall(zl, (int)rcl_gfp_zone(gfp), nr), freed;
+	bool stall;
+
+	if (!(gfp & __GFP_DIRECT_RECLAIM) || t->flags & PF_MEMALLOC || !lacking)
+		return 0;
+	stall = rcl_psi_memstall_enter(m);
+	task_test_set(m, PF_MEMALLOC);
+	freed = try_to_free_pages(m, zl, lacking, 0, gfp);
+	task_clear(m, PF_MEMALLOC);
+	rcl_psi_memstall_leave(m, stall);
 	return freed;
 }
 
