@@ -16,6 +16,7 @@
 #include "api/metrics.h"
 
 #include <arpa/inet.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -62,19 +63,29 @@ union address {
 	struct sockaddr_un un;
 };
 
+/* Who listens there is dead: a child that was forked before keeps the socket open, no more. */
+static bool is_orphan(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) && peer.pid > 0 &&
+	       kill(peer.pid, 0) && errno == ESRCH;
+}
+
 /* Nobody listens at a socket's file any more: what is left of a process that was killed. */
 static bool is_left_over(const union address *a, socklen_t len)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool refused = false;
+	bool left = false;
 	struct stat st;
 
 	if (fd < 0)
 		return false;
 	if (!lstat(a->un.sun_path, &st) && S_ISSOCK(st.st_mode))
-		refused = connect(fd, &a->any, len) && errno == ECONNREFUSED;
+		left = connect(fd, &a->any, len) ? errno == ECONNREFUSED : is_orphan(fd);
 	close(fd);
-	return refused;
+	return left;
 }
 
 static int unix_address(const char *path, const char *shown, union address *a, socklen_t *len,

@@ -8,6 +8,10 @@
  * finder of a dead file locks it before it unlinks it. So one who has just created a file and does
  * not get the lock, or finds it gone when it has the lock, lost it to a finder: it takes the next
  * name.
+ *
+ * The lock is one of the open file, which a forked child has as well. A child that neither ends nor
+ * execs would keep a dead page alive; so it takes a second lock, of the process, to make a page
+ * that is not written any more a living one's (rcl_stats_is_alive()).
  */
 #define _GNU_SOURCE
 #include "api/stats_page.h"
@@ -33,6 +37,17 @@ struct rcl_stats_page {
 	char path[512];
 };
 
+/*
+ * A forked child has the file's lock, too, and may outlive us: this one dies with us. But it goes
+ * when this process closes the file anywhere, and so is taken again from time to time.
+ */
+static void mark_ours(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	fcntl(fd, F_SETLK, &lock);
+}
+
 /* Remove a dead process's file: one of ours that nobody has locked. */
 static void remove_if_dead(int folder, const char *name)
 {
@@ -42,8 +57,9 @@ static void remove_if_dead(int folder, const char *name)
 	if (fd < 0)
 		return;
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
-	    !flock(fd, LOCK_EX | LOCK_NB) && !fstatat(folder, name, &now, AT_SYMLINK_NOFOLLOW) &&
-	    now.st_dev == st.st_dev && now.st_ino == st.st_ino)
+	    (!flock(fd, LOCK_EX | LOCK_NB) || !rcl_stats_is_alive(fd)) &&
+	    !fstatat(folder, name, &now, AT_SYMLINK_NOFOLLOW) && now.st_dev == st.st_dev &&
+	    now.st_ino == st.st_ino)
 		unlinkat(folder, name, 0);
 	close(fd);
 }
@@ -134,6 +150,7 @@ void rcl_stats_page_update(struct rcl_stats_page *page)
 	size_t seq_at = offsetof(struct stats_header, seq);
 	size_t used = h->groups_at + (size_t)h->nr_groups * h->group_bytes;
 
+	mark_ours(page->fd);
 	h->seq |= 1;
 	write_at(page->fd, &h->seq, sizeof(h->seq), seq_at);
 	write_at(page->fd, h, used, 0);

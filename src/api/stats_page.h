@@ -13,7 +13,8 @@
  * leaves it.
  *
  * The file is named reclaim-PID-N and lies in $XDG_RUNTIME_DIR, or /dev/shm. Its mode is 0600. Who
- * keeps it has it locked (flock) as long as it lives, so a file that can be locked is a dead one's.
+ * keeps it has it locked (flock) as long as it lives, so a file that can be locked is a dead one's;
+ * as is one that is locked by a child alone (which has no lock by fcntl()) and not written any more.
  * It is written with pwrite(), so that a file that somebody cut short cannot fault its writer, and
  * in three steps, a sequence lock: sequence number made odd, everything else, number made even.
  */

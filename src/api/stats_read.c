@@ -10,6 +10,8 @@
 #define _GNU_SOURCE
 #include "api/stats_read.h"
 
+#include "platform/platform.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -19,6 +21,8 @@
 
 _Static_assert(sizeof(struct stats_name) % 8 == 0, "figures are aligned behind names");
 _Static_assert(sizeof(struct stats_header) % 8 == 0, "names are aligned behind the header");
+
+#define STALE_INTERVALS 8u /* not written for so long: its keeper is dead, or stopped */
 
 /* ---- Names --------------------------------------------------------------------------------- */
 
@@ -201,12 +205,32 @@ int rcl_stats_load(int fd, struct stats_view *view)
 	return err;
 }
 
+/* Just made, or ours (whose locks we do not see), or written not long ago. */
+static bool is_fresh(int fd)
+{
+	struct stats_header h;
+	struct timespec now;
+
+	if (pread(fd, &h, sizeof(h), 0) != sizeof(h) || memcmp(h.magic, STATS_MAGIC, 8) ||
+	    h.pid == getpid())
+		return true;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (u64)now.tv_sec * RCL_NSEC_PER_SEC + (u64)now.tv_nsec - h.updated_ns <
+	       STALE_INTERVALS * STATS_INTERVAL * RCL_NSEC_PER_MSEC;
+}
+
 bool rcl_stats_is_alive(int fd)
 {
-	if (flock(fd, LOCK_SH | LOCK_NB))
+	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+
+	if (!flock(fd, LOCK_SH | LOCK_NB)) {
+		flock(fd, LOCK_UN);
+		return false;
+	}
+	/* By its keeper, or by a child of that one's that lives on. */
+	if (fcntl(fd, F_GETLK, &lock) || lock.l_type != F_UNLCK)
 		return true;
-	flock(fd, LOCK_UN);
-	return false;
+	return is_fresh(fd);
 }
 
 const char *rcl_stats_folder(u32 i)

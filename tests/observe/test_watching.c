@@ -11,7 +11,9 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,16 +38,20 @@ struct world {
 	bool stop; /* atomic */
 };
 
-static void open_world(struct world *w)
+static void make_folder(struct world *w)
+{
+	memset(w, 0, sizeof(*w));
+	assert_true(test_folder_for_sockets(w->dir));
+	setenv("XDG_RUNTIME_DIR", w->dir, 1);
+	snprintf(w->address, sizeof(w->address), "unix:%s/metrics", w->dir);
+}
+
+static void open_machine(struct world *w)
 {
 	struct rcl_options o = RCL_OPTIONS_INIT;
 	char *why = NULL;
 	int err;
 
-	memset(w, 0, sizeof(*w));
-	assert_true(test_folder_for_sockets(w->dir));
-	setenv("XDG_RUNTIME_DIR", w->dir, 1);
-	snprintf(w->address, sizeof(w->address), "unix:%s/metrics", w->dir);
 	o.budget = 4 << 20;
 	o.swap_size = 16 << 20;
 	o.flags = RCL_OPEN_STATS;
@@ -57,6 +63,12 @@ static void open_world(struct world *w)
 	assert_int_equal(rcl_group_create(w->machine, NULL, "busy", &w->group), 0);
 	assert_int_equal(rcl_group_set_max(w->group, 2 << 20), 0);
 	assert_int_equal(rcl_area_anon(w->machine, w->group, PAGES, 0, &w->area), 0);
+}
+
+static void open_world(struct world *w)
+{
+	make_folder(w);
+	open_machine(w);
 }
 
 static void close_world(struct world *w)
@@ -260,13 +272,78 @@ static void test_fork(void **state)
 	close_world(&w);
 }
 
+static void set_updated(int fd, uint64_t ns)
+{
+	char path[64];
+	int writable;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	writable = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(writable >= 0);
+	assert_int_equal(
+		pwrite(writable, &ns, sizeof(ns), offsetof(struct stats_header, updated_ns)),
+		sizeof(ns));
+	close(writable);
+}
+
+/*
+ * A program forks, as daemons do, and is killed; the child lives on. It has the page open, too, but
+ * nobody takes it for the machine, and the next program that opens one removes the file.
+ */
+static void test_child_outlives_it(void **state)
+{
+	struct stats_header h = {0};
+	int told[2], status, fd;
+	struct world w, next;
+	pid_t pid, child = 0;
+
+	(void)state;
+	assert_int_equal(pipe(told), 0);
+	make_folder(&w);
+	pid = fork();
+	if (!pid) {
+		open_machine(&w);
+		child = fork();
+		if (!child) {
+			alarm(180);
+			for (;;)
+				pause();
+		}
+		_exit(write(told[1], &child, sizeof(child)) != sizeof(child) || pause());
+	}
+	assert_int_equal(read(told[0], &child, sizeof(child)), sizeof(child));
+	fd = open_page(&w);
+	assert_true(rcl_stats_is_alive(fd));
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	/* As if nothing had been written for long: who is only stopped is not dead. */
+	assert_int_equal(pread(fd, &h, sizeof(h), 0), sizeof(h));
+	set_updated(fd, 1);
+	assert_true(rcl_stats_is_alive(fd));
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_false(rcl_stats_is_alive(fd));
+
+	next = w;
+	open_machine(&next);
+	close(fd);
+	fd = open_page(&next);
+	assert_true(rcl_stats_is_alive(fd));
+	assert_int_equal(pread(fd, &h, sizeof(h), 0), sizeof(h));
+	assert_int_equal(h.pid, getpid()); /* the only page there is */
+	close(fd);
+	close_world(&next);
+	kill(child, SIGKILL);
+	close(told[0]);
+	close(told[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_watching),
-		cmocka_unit_test(test_open_close),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_watching),	  cmocka_unit_test(test_open_close),
+		cmocka_unit_test(test_refused),		  cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_child_outlives_it),
 	};
 
 	alarm(180);
