@@ -90,7 +90,7 @@ static void fill(struct rcl *m, struct window_frames *w, gfp_t gfp, u32 wanted)
 struct folio *rcl_window_frame(struct rcl *m, struct window_frames *w, gfp_t gfp, u32 wanted)
 {
 	if (w->used == w->nr)
-		fill(m, w, gfp, min(wanted, WINDOW_FRAMES_MAX));
+		fill(m, w, gfp, max(min(wanted, WINDOW_FRAMES_MAX), 1u));
 	return w->used < w->nr ? w->f[w->used++] : NULL;
 }
 
