@@ -85,12 +85,13 @@ static void refresh_slot(struct place *place, u64 page)
 	hint_set(&place->leaves[page / RADIX_SLOTS], slot ? slot - page % RADIX_SLOTS : NULL);
 }
 
-static inline bool holds_page(void **slot, const struct place *place, u64 page)
+/* Only for that: the frame may be getting another page just now. */
+static inline RCL_RACY bool holds_page(void **slot, const struct place *place, u64 page)
 {
 	struct folio *f = slot ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : NULL;
 
 	return f && !entry_is_shadow(f) && !radix_is_node(f) &&
-	       hint_read(&f->mapping) == place->mapping && hint_read(&f->index) == page;
+	       racy_read(&f->mapping) == place->mapping && racy_read(&f->index) == page;
 }
 
 static bool is_dead(const struct runner *t)
