@@ -143,12 +143,26 @@ static inline u64 host_events(struct host_world *w, enum vm_event_item item)
 	return (u64)sum;
 }
 
+/*
+ * On a slow disk all of a small machine may be on its way to swap. The engine gives up on that
+ * after a while, as the kernel does; waiting is the caller's affair, and src/api/wait.c's.
+ */
+static inline int host_pin(struct host_world *w, struct mm *mm, u64 vpn, u32 how, pte_t **pte,
+			   u64 *pfn)
+{
+	int err;
+
+	while ((err = rcl_pin_page(w->m, mm, vpn, how, pte, pfn)) == -ENOMEM && w->has_swap)
+		usleep(1000); /* (a watchdog is on) */
+	return err;
+}
+
 /* Pin a page of an address space, write or read its stamp, unpin it: 0 or -errno. */
 static inline int host_page_write(struct host_world *w, struct mm *mm, u64 vpn, u64 stamp)
 {
 	pte_t *pte;
 	u64 pfn;
-	int err = rcl_pin_page(w->m, mm, vpn, PIN_WRITE | PIN_OVERWRITE, &pte, &pfn);
+	int err = host_pin(w, mm, vpn, PIN_WRITE | PIN_OVERWRITE, &pte, &pfn);
 
 	if (err)
 		return err;
@@ -161,7 +175,7 @@ static inline int host_page_read(struct host_world *w, struct mm *mm, u64 vpn, u
 {
 	pte_t *pte;
 	u64 pfn;
-	int err = rcl_pin_page(w->m, mm, vpn, 0, &pte, &pfn);
+	int err = host_pin(w, mm, vpn, 0, &pte, &pfn);
 
 	if (err)
 		return err;
