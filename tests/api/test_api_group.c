@@ -175,6 +175,101 @@ static void test_groups_come_and_go(void **state)
 	assert_ok(rcl_close(machine));
 }
 
+/* ---- groups that go while others work ---- */
+
+#define BUSY_PAGES 1024u /* four times its group's limit */
+
+/* A thread that is reclaiming all the time, so walks the tree of groups. */
+struct busy {
+	struct rcl_group *group;
+	struct rcl_area *area;
+	pthread_t thread;
+	unsigned seed;
+	uint64_t wrong;
+	int err;
+	bool stop; /* atomic */
+};
+
+static void *be_busy(void *arg)
+{
+	struct busy *b = arg;
+	uint64_t versions[BUSY_PAGES] = {0};
+
+	for (uint64_t i = 1; !__atomic_load_n(&b->stop, __ATOMIC_RELAXED) && !b->err; i++) {
+		uint64_t page = (uint64_t)rand_r(&b->seed) % BUSY_PAGES;
+		struct rcl_pin pin;
+
+		b->err = rcl_pin(b->area, page, RCL_WRITE, &pin);
+		if (b->err)
+			break;
+		b->wrong += *(uint64_t *)pin.addr != versions[page];
+		*(uint64_t *)pin.addr = versions[page] = i;
+		rcl_unpin(&pin);
+	}
+	return NULL;
+}
+
+/* Nothing of it is the machine's alone: pages, of a file and not, in two levels of groups. */
+static void live_and_die(struct rcl_machine *machine, struct rcl_group *parent, int i)
+{
+	struct rcl_group *group, *below;
+	struct rcl_area *anon, *file;
+	char name[16];
+
+	snprintf(name, sizeof(name), "short%d", i);
+	assert_ok(rcl_group_create(machine, i % 2 ? parent : NULL, name, &group));
+	assert_ok(rcl_group_set_max(group, MIB));
+	assert_ok(rcl_group_create(machine, group, "below", &below));
+	assert_ok(rcl_area_anon(machine, below, 512, 0, &anon));
+	assert_ok(rcl_area_file(machine, group, folder_file(&folder, "short"),
+				RCL_AREA_WRITE | RCL_AREA_CREATE, &file));
+	assert_ok(rcl_area_truncate(file, 64 * RCL_PAGE_SIZE));
+	for (uint64_t p = 0; p < 300; p++)
+		write_page(anon, p, p + (uint64_t)i);
+	for (uint64_t p = 0; p < 64; p++)
+		write_page(file, p, p + (uint64_t)i);
+	for (uint64_t p = 0; p < 300; p += 7)
+		check_page(anon, p, p + (uint64_t)i);
+	assert_true(rcl_group_usage(group) <= MIB);
+	assert_ok(rcl_area_close(anon));
+	assert_ok(rcl_area_close(file));
+	assert_ok(rcl_group_destroy(below));
+	assert_ok(rcl_group_destroy(group));
+}
+
+static void test_groups_go_while_others_work(void **state)
+{
+	struct rcl_machine *machine = open_machine(16 * MIB, 64 * MIB);
+	struct rcl_group *parent;
+	struct busy busy[3] = {0};
+
+	(void)state;
+	assert_ok(rcl_group_create(machine, NULL, "parent", &parent));
+	assert_ok(rcl_group_set_max(parent, 3 * MIB));
+	for (unsigned i = 0; i < 3; i++) {
+		struct busy *b = &busy[i];
+
+		b->seed = i;
+		assert_ok(rcl_group_create(machine, i ? parent : NULL, "busy", &b->group));
+		assert_ok(rcl_group_set_max(b->group, MIB));
+		assert_ok(rcl_area_anon(machine, b->group, BUSY_PAGES, 0, &b->area));
+		assert_ok(pthread_create(&b->thread, NULL, be_busy, b));
+	}
+	for (int i = 0; i < 60; i++)
+		live_and_die(machine, parent, i);
+	for (unsigned i = 0; i < 3; i++) {
+		__atomic_store_n(&busy[i].stop, true, __ATOMIC_RELAXED);
+		assert_ok(pthread_join(busy[i].thread, NULL));
+		assert_int_equal(busy[i].err, 0);
+		assert_int_equal(busy[i].wrong, 0);
+		assert_true(rcl_group_usage(busy[i].group) <= MIB);
+		assert_ok(rcl_area_close(busy[i].area));
+		assert_ok(rcl_group_destroy(busy[i].group));
+	}
+	assert_ok(rcl_group_destroy(parent));
+	assert_ok(rcl_close(machine));
+}
+
 /* ---- no memory ---- */
 
 struct waiter {
@@ -472,6 +567,7 @@ int main(void)
 		cmocka_unit_test(test_tree),
 		cmocka_unit_test(test_destroyed_group_leaves_pages),
 		cmocka_unit_test(test_groups_come_and_go),
+		cmocka_unit_test(test_groups_go_while_others_work),
 		cmocka_unit_test(test_group_full_of_pins),
 		cmocka_unit_test(test_machine_full_of_pins),
 		cmocka_unit_test(test_batches_do_not_deadlock),
