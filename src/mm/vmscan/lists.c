@@ -75,8 +75,8 @@ static u64 isolate_folios(u64 nr_to_scan, struct lruvec *lv, struct list_head *d
 	lru_start_ahead(lv, lru);
 	list_splice_init(&skipped, src);
 	*nr_scanned = total;
-	RCL_TRACE(mm_vmscan_lru_isolate, sc->reclaim_idx, sc->order, nr_to_scan, total,
-		  total - scan, nr_taken, lru);
+	RCL_TRACE(mm_vmscan_lru_isolate, lru, sc->order, nr_to_scan, total, total - scan, nr_taken,
+		  sc->reclaim_idx);
 	rcl_work_n(m, WORK_SKIP, total - scan);
 	for (u32 z = 0; z < MAX_NR_ZONES; z++)
 		if (taken[z])
@@ -199,8 +199,8 @@ u64 rcl_shrink_inactive_list(struct rcl *m, u64 nr_to_scan, struct lruvec *lv,
 	rcl_lru_note_cost(m, lv, file, stat.nr_pageout);
 	free_list(m, &freeable);
 
-	RCL_TRACE(mm_vmscan_lru_shrink_inactive, nd->id, nr_scanned, nr_reclaimed, stat.nr_dirty,
-		  stat.nr_writeback, sc->priority, file);
+	RCL_TRACE(mm_vmscan_lru_shrink_inactive, nd->id, file, nr_scanned, nr_reclaimed,
+		  sc->priority, stat.nr_dirty, stat.nr_writeback);
 
 	nr_taken -= stat.nr_pinned;
 	if (stat.nr_unqueued_dirty && stat.nr_unqueued_dirty == nr_taken)
