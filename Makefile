@@ -13,7 +13,7 @@ CONFIGURE = $(MAKE) --no-print-directory build/$(1)/build.ninja
 BUILD     = cmake --build --preset $(1) -j $(JOBS)
 
 .DEFAULT_GOAL = build
-.PHONY: build setup demo demo-sqlite test fidelity truth bench asan tsan fuzz format check-format install clean help
+.PHONY: build setup demo demo-sqlite test fidelity truth replay-matrix bench asan tsan fuzz format check-format install clean help
 
 build: setup build/release/build.ninja ## build the release
 	@$(call BUILD,release) --target all
@@ -43,6 +43,9 @@ fidelity: setup build/release/build.ninja ## compare counters with a real kernel
 truth: build ## compare predictions with real programs on a real kernel
 	@scripts/setup record
 	@RECLAIM=$(CURDIR)/$(RECLAIM) tests/truth/compare
+
+replay-matrix: build ## replay every trace on real memory, beside its prediction
+	@scripts/replay-matrix $(RECLAIM) build/replay-matrix
 
 bench: build ## measure speed
 	@for b in build/release/bench_*; do [ ! -x $$b ] || { echo "== $${b##*/}"; $$b; } || exit 1; done
