@@ -211,7 +211,8 @@ static u64 shortfall(const struct zonelist *zl, int highest, u64 nr)
 
 	for (u32 i = 0; i < zl->nr; i++) {
 		struct zone *z = zl->zones[i];
-		s64 wanted = (s64)(wmark_pages(z, WMARK_LOW) + nr) + z->lowmem_reserve[highest];
+		s64 wanted = (s64)(wmark_pages(z, WMARK_LOW) + nr +
+				   hint_read(&z->lowmem_reserve[highest]));
 
 		if ((int)z->type <= highest && managed_zone(z))
 			least = min(least, wanted - zone_page_state(z, NR_FREE_PAGES));
