@@ -142,10 +142,16 @@ struct rcl_options {
 	 * 0600), or "127.0.0.1:PORT" or "[::1]:PORT". NULL = do not.
 	 */
 	const char *metrics;
+	/*
+	 * Microseconds that a thread at most looks for the end of its read before it sleeps: its
+	 * page comes sooner, for some processor time. It only looks while the disk is that fast, and
+	 * leaves a processor free. 0 = 100; -1 = sleep at once; 10000 at most.
+	 */
+	int32_t io_spin_us;
 };
 #define RCL_OPTIONS_INIT                                                                           \
 	{                                                                                          \
-		sizeof(struct rcl_options), 0, 0, NULL, NULL, 0, 0, 0, NULL, NULL                  \
+		sizeof(struct rcl_options), 0, 0, NULL, NULL, 0, 0, 0, NULL, NULL, 0               \
 	}
 
 /*

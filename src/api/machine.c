@@ -63,6 +63,14 @@ const char *rcl_strerror(int error)
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
+/* About what fast disks take. */
+#define DEFAULT_SPIN_NS (100 * 1000)
+
+static u64 spin_ns(int32_t us)
+{
+	return us < 0 ? 0 : us ? (u64)us * 1000 : DEFAULT_SPIN_NS;
+}
+
 static int open_host(struct rcl_machine *machine, const struct rcl_options *o,
 		     struct rcl_host_faults *faults, char **message)
 {
@@ -72,6 +80,7 @@ static int open_host(struct rcl_machine *machine, const struct rcl_options *o,
 		.nr_frames = frames + 3ull * (1u << (MAX_ORDER - 1)),
 		.nr_cpus = o->nr_cpus,
 		.io_depth = o->io_depth,
+		.spin_ns = spin_ns(o->io_spin_us),
 		.no_uring = o->flags & RCL_OPEN_NO_URING,
 		.populate = o->flags & RCL_OPEN_PREALLOCATE,
 		.faults = faults,

@@ -18,6 +18,7 @@
 #define MAX_BUDGET   ((u64)UINT32_MAX << (PAGE_SHIFT - 1)) /* half of what frame numbers reach */
 #define MAX_SWAP     (1ull << 50)
 #define MAX_IO_DEPTH 4096u
+#define MAX_IO_SPIN  10000 /* us */
 #define ALL_FLAGS                                                                                  \
 	(RCL_OPEN_NO_URING | RCL_OPEN_PREALLOCATE_SWAP | RCL_OPEN_PUNCH_SWAP | RCL_OPEN_STATS |    \
 	 RCL_OPEN_PREALLOCATE)
@@ -99,6 +100,9 @@ int rcl_options_check(const struct rcl_options *options, struct rcl_options *o, 
 	if (o->io_depth > MAX_IO_DEPTH)
 		return rcl_api_fail(message, -EINVAL, "io_depth: %u is more than %u", o->io_depth,
 				    MAX_IO_DEPTH);
+	if (o->io_spin_us < -1 || o->io_spin_us > MAX_IO_SPIN)
+		return rcl_api_fail(message, -EINVAL, "io_spin_us: %d is not in -1 to %d",
+				    o->io_spin_us, MAX_IO_SPIN);
 	if (o->nr_cpus > RCL_MAX_CPUS)
 		return rcl_api_fail(message, -EINVAL, "nr_cpus: %u is more than %d", o->nr_cpus,
 				    RCL_MAX_CPUS);

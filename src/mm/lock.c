@@ -15,15 +15,6 @@ _Noreturn void rcl_assert_failed(const char *what, const char *file, int line)
 
 #define SPINS_BEFORE_YIELD 100
 
-static inline void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield" ::: "memory");
-#endif
-}
-
 /*
  * Locks are held for fractions of a microsecond: whoever spins longer waits for a thread that has
  * lost its CPU, perhaps to those that spin.
@@ -38,7 +29,7 @@ void rcl_spin_lock_slow(struct spinlock *l)
 		    !(__atomic_fetch_or(&l->word, SPIN_HELD, __ATOMIC_ACQUIRE) & SPIN_HELD))
 			return;
 		if (spins % SPINS_BEFORE_YIELD)
-			relax();
+			cpu_relax();
 		else
 			rcl_yield();
 	}

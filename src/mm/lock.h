@@ -51,6 +51,16 @@ struct spinlock {
 	u32 word;
 };
 
+/* Says that the processor is waiting for another one. */
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" ::: "memory");
+#endif
+}
+
 void rcl_spin_lock_slow(struct spinlock *l);
 
 static inline void spin_init(struct spinlock *l, bool threaded)

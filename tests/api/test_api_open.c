@@ -37,6 +37,11 @@ static void test_bad_options(void **state)
 	opt.io_depth = 100000;
 	refuse(&opt, -EINVAL, "io_depth", "100000");
 	opt = good;
+	opt.io_spin_us = -2;
+	refuse(&opt, -EINVAL, "io_spin_us", "-2");
+	opt.io_spin_us = 10001;
+	refuse(&opt, -EINVAL, "io_spin_us", "10001");
+	opt = good;
 	opt.nr_cpus = 65;
 	refuse(&opt, -EINVAL, "nr_cpus", "65");
 	opt = good;

@@ -9,6 +9,7 @@
  *   queue.c    from pages to requests: plugs, merging of neighbours, dispatch, completion
  *   uring.c    requests done by io_uring
  *   pool.c     requests done by a pool of threads with preadv and pwritev
+ *   spin.c     looking for the end of a read before going to sleep for it
  *   measure.c  how long I/O takes, where that is wanted
  *   faults.c   faults injected on purpose, for tests
  *
@@ -35,6 +36,7 @@ struct rcl_host_config {
 	u64 nr_frames; /* of the arena: at least as many as the machine's highest frame + 1 */
 	u32 nr_cpus;   /* 0 = as the system has, at most RCL_MAX_CPUS */
 	u32 io_depth;  /* I/Os under way at most; 0 = 128 */
+	u64 spin_ns;   /* how long to look for the end of a read before sleeping; 0 = not: spin.c */
 	bool no_uring; /* use threads for I/O */
 	bool measure;  /* note how long I/O takes: measure.h */
 	bool populate; /* take the arena's memory at once */

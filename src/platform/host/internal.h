@@ -57,6 +57,7 @@ struct host_thread {
 	u64 ending_ns;			       /* t: CPU time spent on ends of I/O, for measure.c */
 	struct list_head link;		       /* L: h->threads */
 	void (*fn)(void *);		       /* c: spawned threads: what they run */
+	bool spawned;			       /* c: by the engine */
 	void *arg;			       /* c */
 	pthread_t pthread;		       /* c: spawned threads */
 };
@@ -79,6 +80,11 @@ struct rcl_host {
 	struct list_head threads; /* L: those that entered */
 	bool closing;		  /* L: the machine is closing: no task may be attached any more */
 	u32 sleepers[1u << HOST_SLEEPERS_BITS]; /* A: threads asleep, by their word's address */
+
+	/* spin.c */
+	u32 online_cpus; /* c: that threads of this process may use */
+	u32 awake;	 /* A: threads spawned by the engine that are not asleep */
+	u32 spinners;	 /* A: threads that look for the end of a read */
 
 	/* The I/O half. */
 	struct host_io *io; /* I */

@@ -242,6 +242,13 @@ void rcl_host_threads_exit(struct rcl_host *h)
 
 /* ---- threads of our own ---- */
 
+/* spin.c wants to know how many are. */
+static void count_awake(struct host_thread *th, s32 nr)
+{
+	if (th->spawned)
+		__atomic_add_fetch(&th->h->awake, (u32)nr, __ATOMIC_RELAXED);
+}
+
 static void *thread_main(void *arg)
 {
 	struct host_thread *th = arg;
@@ -251,9 +258,11 @@ static void *thread_main(void *arg)
 	pthread_setname_np(pthread_self(), name);
 	if (pthread_setspecific(th->h->key, th))
 		rcl_assert_failed("memory for a new thread's key", __FILE__, __LINE__);
+	count_awake(th, 1);
 	th->fn(th->arg);
 	if (th->plug.nr)
 		rcl_host_plug_flush(th->h, th);
+	count_awake(th, -1);
 	pthread_setspecific(th->h->key, NULL);
 	return NULL;
 }
@@ -281,6 +290,7 @@ int rcl_host_spawn(struct platform *p, struct task *t, void (*fn)(void *), void 
 	if (!th)
 		return -ENOMEM;
 	th->task = t;
+	th->spawned = true;
 	t->platform = th;
 	err = start(th, fn, arg);
 	if (err) {
@@ -396,6 +406,7 @@ int rcl_host_wait_on(struct platform *p, u32 *word, u32 value, u64 timeout_ns, b
 	if (!timeout_ns && !th->plug.nr)
 		return -ETIMEDOUT;
 
+	count_awake(th, -1);
 	counts = th->attached && !t->in_memstall;
 	start = io ? host_now(h) : 0;
 	if (counts)
@@ -408,6 +419,7 @@ int rcl_host_wait_on(struct platform *p, u32 *word, u32 value, u64 timeout_ns, b
 		rcl_psi_task_change(p->m, t, true);
 	if (io)
 		t->io_wait_ns += host_now(h) - start;
+	count_awake(th, 1);
 	return err;
 }
 

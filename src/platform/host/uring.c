@@ -15,7 +15,8 @@
  *
  *   a thread that goes to sleep while its ring has requests in flight reaps there: it sleeps in the
  *   kernel until something has completed, for as long as the word it waits for has not changed. A
- *   waker of that word finds it published (host_rings.word) and gets the thread out by a NOP
+ *   waker of that word finds it published (host_rings.word) and gets the thread out by a NOP. If it
+ *   waits for I/O it looks for the completion first, before it sleeps (spin.c)
  *
  *   a thread that starts requests and does not wait takes along what has completed by then, and
  *   whenever it polls: where the reference would be interrupted. Reclaim goes through its lists for
@@ -36,6 +37,7 @@
  */
 #define _GNU_SOURCE 1 /* ppoll */
 #include "platform/host/io.h"
+#include "platform/host/spin.h"
 
 #include <liburing.h>
 #include <poll.h>
@@ -57,6 +59,7 @@ struct host_ring {
 	u32 rounds;		 /* A: times it was reaped */
 	u32 kicked;		 /* A: a NOP is under way */
 	u16 index;		 /* c */
+	struct host_spin spin;	 /* reaper */
 } __attribute__((aligned(64)));
 
 struct host_rings {
@@ -426,9 +429,31 @@ static bool time_left(const struct timespec *until, struct timespec *left)
 	return left->tv_sec >= 0 && (left->tv_sec || left->tv_nsec);
 }
 
+/* Between two looks at the clock. */
+#define LOOKS 32
+
+/* Look for completions, for as long as that is worth it. */
+static void look_first(struct host_io *io, struct host_ring *g, const u32 *word, u32 value)
+{
+	u64 until = rcl_host_spin_begin(io->h, &g->spin);
+
+	if (!until)
+		return;
+	push(g);
+	do {
+		for (u32 i = 0; i < LOOKS; i++) {
+			if (has_completions(g) || __atomic_load_n(word, __ATOMIC_RELAXED) != value)
+				break;
+			cpu_relax();
+		}
+	} while (!has_completions(g) && __atomic_load_n(word, __ATOMIC_RELAXED) == value &&
+		 host_now(io->h) < until);
+	rcl_host_spin_stop(io->h, &g->spin);
+}
+
 /* Reap, asleep in the kernel in between, until the word has changed. The caller is the reaper. */
 static int sleep_reaping(struct host_io *io, struct host_ring *g, u32 *word, u32 value,
-			 u64 timeout_ns)
+			 u64 timeout_ns, bool for_io)
 {
 	bool forever = timeout_ns > INT64_MAX;
 	u32 **published = &io->rings->word[g->index];
@@ -439,6 +464,9 @@ static int sleep_reaping(struct host_io *io, struct host_ring *g, u32 *word, u32
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		add_ns(&until, timeout_ns);
 	}
+	for_io = for_io && in_flight(g) && !has_completions(g);
+	if (for_io)
+		look_first(io, g, word, value);
 	while (in_flight(g)) {
 		if (!has_completions(g)) {
 			if (!forever && !time_left(&until, &left)) {
@@ -456,6 +484,8 @@ static int sleep_reaping(struct host_io *io, struct host_ring *g, u32 *word, u32
 			break;
 	}
 	push(g);
+	if (for_io)
+		rcl_host_spin_end(io->h, &g->spin);
 	return ret;
 }
 
@@ -468,7 +498,7 @@ int rcl_host_rings_sleep(struct host_io *io, struct host_thread *th, u32 *word, 
 
 	if (g && in_flight(g)) {
 		if (begin_reaping(g)) {
-			ret = sleep_reaping(io, g, word, value, timeout_ns);
+			ret = sleep_reaping(io, g, word, value, timeout_ns, for_io);
 			end_reaping(g);
 			if (in_flight(g))
 				leave_to_background(io);
