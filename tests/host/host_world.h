@@ -189,8 +189,14 @@ static inline int host_page_read(struct host_world *w, struct mm *mm, u64 vpn, u
  * before it sleeps, and looks again then.) */
 static inline void host_world_settle(struct host_world *w)
 {
+	struct rcl_host_device_info info;
+
 	rcl_lru_add_drain_all(w->m);
 	rcl_sync(w->m);
+	/* (Pages on their way to swap are nobody's to wait for.) */
+	for (u32 n = 0; n < w->m->nr_nodes; n++)
+		while (node_page_state(&w->m->nodes[n], NR_WRITEBACK))
+			usleep(1000);
 	for (u32 n = 0; n < w->m->nr_nodes; n++) {
 		for (u32 ms = 0; ms < 130; ms++) {
 			if (!__atomic_load_n(&w->m->nodes[n].kswapd_asleep, __ATOMIC_SEQ_CST))
@@ -198,6 +204,10 @@ static inline void host_world_settle(struct host_world *w)
 			usleep(1000);
 		}
 	}
+	/* Who ended I/O last has let go of the device's lock, and of batches. */
+	if (w->has_swap)
+		rcl_host_device_info(w->h, w->swap_dev, &info);
+	rcl_lru_add_drain_all(w->m);
 }
 
 /* Address spaces are gone already. Page caches go with the machine; then the files. */
