@@ -365,6 +365,8 @@ static void started_in_between(void **state)
 		assert_int_equal(io_wait(w, 2 * i), 0);
 	w->plat->ops->plug_finish(w->plat);
 	assert_int_equal(io_wait(w, 150), 0);
+	for (u64 i = 0; i < 4; i++)
+		assert_int_equal(io_wait(w, 200 + i), 0);
 	assert_int_equal(io_info(w, dev).writes, HOST_SWAP_REQUESTS + 1);
 	rcl_host_close_device(w->h, (u16)dev);
 	io_world_close(w);
