@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/predict.h"
+#include "cli/repeat.h"
 #include "cli/report.h"
 #include "cli/request.h"
 #include "cli/runs.h"
@@ -43,6 +44,9 @@ static const struct cli_option options[] = {
 	{0, "readahead", "on|off", false,
 	 "whether files are read ahead. Default: on, but off for tracegen's traces"},
 	{0, "no-uring", NULL, false, "do I/O with threads even where io_uring is allowed"},
+	{'n', "repeat", "N", false,
+	 "run N times at each limit, and report the median of each counter and the spread; "
+	 "default 1"},
 	{0, "compare", NULL, false,
 	 "also predict each run, as 'reclaim sim' does, and print both side by side"},
 	{'d', "device", "DEVICE", false,
@@ -117,32 +121,60 @@ static int request_of(const struct cli_args *args, const struct rcl_trace_image 
 
 /* ---- Side by side -------------------------------------------------------------------------- */
 
-static void compare_counter(struct table *t, const char *name, s64 predicted, s64 measured,
-			    unsigned int *outside)
-{
-	s64 more = max(predicted, measured);
-	double diff = predicted ? 100.0 * (double)(measured - predicted) / (double)predicted : 0;
-	bool small = more < SMALL_COUNT;
-	bool out = !small && (!predicted || fabs(diff) > TOLERANCE_PERCENT);
+struct verdict {
+	unsigned int outside; /* further off than tolerated, and none of the runs was there */
+	unsigned int between; /* further off, but the runs lie to both sides of it */
+};
 
-	if (!more)
+static void compare_counter(struct table *t, const char *name, const struct sim_job *real,
+			    const struct sim_job *sim, struct verdict *v)
+{
+	s64 predicted = rcl_sim_delta(&sim->res.vmstat, name);
+	s64 measured = rcl_sim_delta(&real->res.vmstat, name), lo = measured, hi = measured;
+	double diff = predicted ? 100.0 * (double)(measured - predicted) / (double)predicted : 0;
+	bool small, off, between;
+
+	if (real->spread) {
+		lo = rcl_sim_delta(&real->spread->min.vmstat, name);
+		hi = rcl_sim_delta(&real->spread->max.vmstat, name);
+	}
+	if (!max(predicted, hi))
 		return;
+	small = max(predicted, measured) < SMALL_COUNT;
+	off = !small && (!predicted || fabs(diff) > TOLERANCE_PERCENT);
+	between = off && predicted >= lo && predicted <= hi;
 	table_cell(t, "%s", name);
 	table_cell(t, "%lld", (long long)predicted);
 	table_cell(t, "%lld", (long long)measured);
+	if (real->spread)
+		table_cell(t, "%lld..%lld", (long long)lo, (long long)hi);
 	if (predicted)
 		table_cell(t, "%+.1f%%", diff);
 	else
 		table_cell(t, "-");
-	table_cell(t, "%s", out ? "!" : small ? "(few)" : "");
-	*outside += out;
+	table_cell(t, "%s", between ? "~" : off ? "!" : small ? "(few)" : "");
+	v->outside += off && !between;
+	v->between += between;
+}
+
+static void print_verdict(const struct verdict *v, FILE *out)
+{
+	if (v->outside)
+		fprintf(out, "%u counters of %d or more differ by more than %.0f%% (!)", v->outside,
+			SMALL_COUNT, TOLERANCE_PERCENT);
+	else
+		fprintf(out, "all %scounters of %d or more are within %.0f%%",
+			v->between ? "other " : "", SMALL_COUNT, TOLERANCE_PERCENT);
+	if (v->between)
+		fprintf(out, "; %u that do, too, are within the runs' own spread (~)", v->between);
+	fputc('\n', out);
 }
 
 static void print_comparison(const struct sim_job *real, const struct sim_job *sim,
 			     const struct measured *measured, FILE *out)
 {
 	char text[RCL_SIZE_TEXT];
-	unsigned int outside = 0;
+	struct verdict verdict = {0};
 	struct table t;
 
 	if (real->req.limit == RCL_SIM_NO_LIMIT)
@@ -154,20 +186,16 @@ static void print_comparison(const struct sim_job *real, const struct sim_job *s
 	table_init(&t);
 	table_column(&t, "counter", true);
 	table_column(&t, "predicted", false);
-	table_column(&t, "measured", false);
+	table_column(&t, real->spread ? "median" : "measured", false);
+	if (real->spread)
+		table_column(&t, "of all runs", false);
 	table_column(&t, "difference", false);
 	table_column(&t, "", true);
 	for (const char *const *name = rcl_recording_counters; *name; name++)
-		compare_counter(&t, *name, rcl_sim_delta(&sim->res.vmstat, *name),
-				rcl_sim_delta(&real->res.vmstat, *name), &outside);
+		compare_counter(&t, *name, real, sim, &verdict);
 	table_print(&t, out);
 	table_free(&t);
-	if (outside)
-		fprintf(out, "%u counters of %d or more differ by more than %.0f%% (!)\n", outside,
-			SMALL_COUNT, TOLERANCE_PERCENT);
-	else
-		fprintf(out, "all counters of %d or more are within %.0f%%\n", SMALL_COUNT,
-			TOLERANCE_PERCENT);
+	print_verdict(&verdict, out);
 }
 
 /* ---- Running ------------------------------------------------------------------------------- */
@@ -210,54 +238,119 @@ static void predict(const struct cli_args *args, const struct rcl_replay_options
 	sim->ret = rcl_sim_run(&sim->req, &sim->res, &sim->err);
 }
 
-static int run_trace(const struct cli_args *args, const struct rcl_trace_image *trace)
-{
-	bool compare = cli_given(args, "compare");
-	struct rcl_host_figures figures = {0};
-	struct measured measured[LIMITS_MAX];
-	bool as_measured = compare && !cli_given(args, "device");
+/* What all limits of a trace need. */
+struct sweep {
+	const struct cli_args *args;
 	struct rcl_replay_options opt;
 	struct rcl_sim_request req;
-	u64 limits[LIMITS_MAX];
-	struct sim_job *jobs, *predicted;
-	struct rcl_error err;
+	u32 repeat;
 	size_t nr;
-	int ret = request_of(args, trace, &req, &opt);
+	u64 limits[LIMITS_MAX];
+	bool compare, as_measured;
+	struct sim_job *jobs, *predicted; /* nr of each */
+	struct measured *measured;	  /* nr */
+	struct run_spread *spread;	  /* nr */
+	struct sim_job *runs;		  /* repeat: those of one limit */
+	struct rcl_host_figures *figures; /* repeat */
+};
+
+static void sweep_free(struct sweep *s)
+{
+	for (size_t i = 0; s->jobs && i < 2 * s->nr; i++)
+		rcl_sim_result_free(&s->jobs[i].res);
+	free(s->jobs);
+	free(s->measured);
+	free(s->spread);
+	free(s->runs);
+	free(s->figures);
+}
+
+static int sweep_alloc(struct sweep *s)
+{
+	s->jobs = calloc(2 * s->nr + 1, sizeof(*s->jobs));
+	s->measured = calloc(s->nr + 1, sizeof(*s->measured));
+	s->spread = calloc(s->nr + 1, sizeof(*s->spread));
+	s->runs = calloc(s->repeat, sizeof(*s->runs));
+	s->figures = calloc(s->repeat, sizeof(*s->figures));
+	if (!s->jobs || !s->measured || !s->spread || !s->runs || !s->figures)
+		return cli_error(CLI_FAILED, "out of memory");
+	s->predicted = s->jobs + s->nr;
+	return 0;
+}
+
+/* The runs of one limit: as one, and what is predicted for it. What cannot begin is not repeated. */
+static int run_limit(struct sweep *s, size_t i)
+{
+	struct sim_job *real = &s->jobs[i];
+	bool failed = false;
+	u32 nr = 0;
+	int ret = 0;
+
+	for (; nr < s->repeat && !failed; nr++) {
+		struct sim_job *job = &s->runs[nr];
+
+		*job = (struct sim_job){.req = s->req};
+		job->req.limit = s->limits[i];
+		s->opt.figures = s->as_measured ? &s->figures[nr] : NULL;
+		job->ret = rcl_replay_run(&job->req, &s->opt, &job->res, &job->err);
+		failed = job->ret;
+	}
+	if (s->repeat == 1) {
+		*real = s->runs[0];
+	} else {
+		ret = cli_repeat_merge(s->runs, nr, real, &s->spread[i]);
+		cli_repeat_figures(s->figures, nr);
+		for (u32 k = 0; k < nr; k++)
+			rcl_sim_result_free(&s->runs[k].res);
+	}
+	if (ret)
+		return cli_error(CLI_FAILED, "out of memory");
+	s->opt.figures = s->figures;
+	if (s->compare && !real->ret)
+		predict(s->args, &s->opt, real, &s->predicted[i],
+			s->as_measured ? &s->measured[i] : NULL);
+	return 0;
+}
+
+static int run_trace(const struct cli_args *args, const struct rcl_trace_image *trace)
+{
+	struct sweep s = {.args = args, .compare = cli_given(args, "compare")};
+	char where[80] = "real memory and files, every page verified";
+	struct rcl_error err;
+	u64 repeat = 1;
+	int ret = request_of(args, trace, &s.req, &s.opt);
 
 	if (!ret)
-		ret = limits_of(args, trace->summary.footprint_pages * PAGE_SIZE, limits, &nr);
-	if (!ret && rcl_sim_request_check(&req, &err))
+		ret = cli_integer(args, "repeat", 1, CLI_REPEAT_MAX, &repeat);
+	if (!ret)
+		ret = limits_of(args, trace->summary.footprint_pages * PAGE_SIZE, s.limits, &s.nr);
+	if (!ret && rcl_sim_request_check(&s.req, &err))
 		ret = cli_error(CLI_USAGE, "%s", err.text);
 	if (ret)
 		return ret;
-	jobs = calloc(2 * nr + 1, sizeof(*jobs));
-	if (!jobs)
-		return cli_error(CLI_FAILED, "out of memory");
-	predicted = jobs + nr;
-	opt.figures = as_measured ? &figures : NULL;
-	for (size_t i = 0; i < nr; i++) {
-		struct sim_job *real = &jobs[i];
-
-		real->req = req;
-		real->req.limit = limits[i];
-		real->ret = rcl_replay_run(&real->req, &opt, &real->res, &real->err);
-		if (compare)
-			predict(args, &opt, real, &predicted[i], as_measured ? &measured[i] : NULL);
-	}
+	s.repeat = (u32)repeat;
+	if (repeat > 1)
+		snprintf(where, sizeof(where),
+			 "real memory and files, every page verified; medians of %u runs",
+			 s.repeat);
+	s.as_measured = s.compare && !cli_given(args, "device");
+	ret = sweep_alloc(&s);
+	for (size_t i = 0; i < s.nr && !ret; i++)
+		ret = run_limit(&s, i);
 	struct sim_report r = {
 		.path = args->operands[0],
 		.trace = trace,
-		.jobs = jobs,
-		.nr_jobs = nr,
-		.where = "real memory and files, every page verified",
+		.jobs = s.jobs,
+		.nr_jobs = s.nr,
+		.where = where,
 	};
 
-	ret = report(args, &r, compare ? predicted : NULL, as_measured ? measured : NULL);
 	if (!ret)
-		ret = run_exit_code(jobs, nr);
-	for (size_t i = 0; i < 2 * nr; i++)
-		rcl_sim_result_free(&jobs[i].res);
-	free(jobs);
+		ret = report(args, &r, s.compare ? s.predicted : NULL,
+			     s.as_measured ? s.measured : NULL);
+	if (!ret)
+		ret = run_exit_code(s.jobs, s.nr);
+	sweep_free(&s);
 	return ret;
 }
 
@@ -294,6 +387,10 @@ const struct cli_verb cli_replay = {
 		"With --compare each run is also predicted, and the kernel's counters of both are "
 		"printed side by side. Times are those of this machine. A recording's threads and "
 		"processes are replayed by a thread each.\n"
+		"\n"
+		"Disks and threads are not twice the same. With --repeat what is reported is the "
+		"median of several runs, and a counter counts as off when it is by more than 5%, "
+		"and the prediction is none that the runs themselves lie around.\n"
 		"\n"
 		"Needs disk space in --dir for the pages of the trace's files and for what goes to "
 		"swap. Exit code 3 says that a run ended in an OOM kill.",

@@ -68,11 +68,19 @@ static void count_cell(struct table *t, u64 n)
 	table_cell(t, "%s", text_count(n, buf));
 }
 
+static bool has_spread(const struct sim_report *r)
+{
+	for (size_t i = 0; i < r->nr_jobs; i++)
+		if (r->jobs[i].spread)
+			return true;
+	return false;
+}
+
 static void print_row(const struct sim_report *r, const struct sim_job *job, struct table *t,
 		      u64 top, bool utf8)
 {
 	double slowdown = report_slowdown(r, job);
-	char buf[RCL_SIM_TIMELINE * 3 + 1], text[TEXT_MAX];
+	char buf[RCL_SIM_TIMELINE * 3 + 1], text[TEXT_MAX], more[TEXT_MAX];
 
 	table_cell(t, "%s", rcl_size_format(memory_of(job), text));
 	if (job->ret) {
@@ -90,6 +98,10 @@ static void print_row(const struct sim_report *r, const struct sim_job *job, str
 	count_cell(t, event(job, "pgsteal_anon") + event(job, "pgsteal_file"));
 	table_cell(t, "%s", text_time(job->res.stall_ns, text));
 	table_cell(t, "%s", text_time(job->res.run_ns, text));
+	if (has_spread(r)) {
+		text_time(job->spread->min.run_ns, text);
+		table_cell(t, "%s..%s", text, text_time(job->spread->max.run_ns, more));
+	}
 	if (job->res.outcome == RCL_SIM_OOM)
 		table_cell(t, "killed");
 	else if (!completed(job))
@@ -200,6 +212,14 @@ static void print_head(const struct sim_report *r, FILE *out)
 	fputs("\n\n", out);
 }
 
+static const char *runs_text(const struct sim_job *job, char buf[TEXT_MAX])
+{
+	buf[0] = 0;
+	if (job->spread)
+		snprintf(buf, TEXT_MAX, "%u of %u runs: ", job->spread->nr_worst, job->spread->nr);
+	return buf;
+}
+
 void report_table(const struct sim_report *r, FILE *out)
 {
 	bool utf8 = text_utf8();
@@ -217,6 +237,8 @@ void report_table(const struct sim_report *r, FILE *out)
 	table_column(&t, "stolen", false);
 	table_column(&t, "stalled", false);
 	table_column(&t, "run time", false);
+	if (has_spread(r))
+		table_column(&t, "of all runs", false);
 	table_column(&t, "slowdown", false);
 	table_column(&t, "stall over the run", true);
 	for (size_t i = 0; i < r->nr_jobs; i++)
@@ -229,13 +251,13 @@ void report_table(const struct sim_report *r, FILE *out)
 	fputc('\n', out);
 	for (size_t i = 0; i < r->nr_jobs; i++) {
 		const struct sim_job *job = &r->jobs[i];
-		char text[RCL_SIZE_TEXT];
+		char text[RCL_SIZE_TEXT], of_runs[TEXT_MAX];
 
 		rcl_size_format(memory_of(job), text);
 		if (job->ret)
 			fprintf(out, "%s: %s\n", text, job->err.text);
 		else if (!completed(job))
-			fprintf(out, "%s: %s at access %llu: %s\n", text,
+			fprintf(out, "%s: %s%s at access %llu: %s\n", text, runs_text(job, of_runs),
 				job->res.outcome == RCL_SIM_OOM ? "OOM kill" : "ended",
 				(unsigned long long)job->res.bad_access, job->res.detail);
 		else if (job->res.io_errors)
@@ -281,6 +303,15 @@ static json_t *settings(const struct sim_job *job)
 static const char *const list_names[] = {"inactive_anon", "active_anon", "inactive_file",
 					 "active_file", "unevictable"};
 
+/* The least or the greatest of each number that several runs had. */
+static json_t *end_json(const struct rcl_sim_result *res)
+{
+	return json_pack("{s:o,s:o,s:{s:I,s:I,s:I}}", "vmstat", deltas(&res->vmstat), "memory_stat",
+			 deltas(&res->memory_stat), "time", "run_ns", (json_int_t)res->run_ns,
+			 "stall_ns", (json_int_t)res->stall_ns, "full_stall_ns",
+			 (json_int_t)res->full_stall_ns);
+}
+
 static json_t *run_json(const struct sim_report *r, const struct sim_job *job)
 {
 	const struct rcl_sim_result *res = &job->res;
@@ -316,6 +347,11 @@ static json_t *run_json(const struct sim_report *r, const struct sim_job *job)
 	if (slowdown > 0)
 		json_object_set_new(time, "slowdown", json_real(round(slowdown * 1e4) / 1e4));
 	json_object_set_new(o, "time", time);
+	if (job->spread) {
+		json_object_set_new(o, "repeat", json_integer(job->spread->nr));
+		json_object_set_new(o, "min", end_json(&job->spread->min));
+		json_object_set_new(o, "max", end_json(&job->spread->max));
+	}
 	json_object_set_new(o, "peak_bytes", json_integer((json_int_t)res->usage_peak));
 	json_object_set_new(o, "accesses", json_integer((json_int_t)res->accesses));
 	json_object_set_new(o, "io_errors", json_integer((json_int_t)res->io_errors));

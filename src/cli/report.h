@@ -7,11 +7,21 @@
 
 #include "sim/driver.h"
 
+#define CLI_REPEAT_MAX 99u
+
+/* How far apart several runs of the same are. */
+struct run_spread {
+	u32 nr;				/* runs */
+	u32 nr_worst;			/* of them ended as badly as the worst */
+	struct rcl_sim_result min, max; /* each field on its own; counters begin at 0; no tasks */
+};
+
 struct sim_job {
 	struct rcl_sim_request req;
 	struct rcl_sim_result res;
 	struct rcl_error err;
-	int ret; /* of rcl_sim_run; not 0: no result, err says why */
+	int ret;			 /* of rcl_sim_run; not 0: no result, err says why */
+	const struct run_spread *spread; /* res is the median of several runs; NULL: it is one's */
 };
 
 struct sim_report {

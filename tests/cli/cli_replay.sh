@@ -28,6 +28,57 @@ expect 0 sim "$t" --limit 50% --device hdd --csv
 [ "$(awk -F, 'NR == 1 {for (i = 1; i <= NF; i++) if ($i == "pgsteal_file") c = i} NR == 2 {print $c}' <<< "$out")" = "$predicted" ] ||
 	fail "the prediction for a device is not what sim says of it"
 
+# Medians of several runs, with the least and the greatest; what is marked follows from these.
+replay --limit 50%,20% --repeat 3 --compare
+prints "medians of 3 runs"
+prints "of all runs"
+[ "$(grep -c '^[ 0-9.]*[KM]  ' <<< "$out")" = 2 ] || fail "a row for each limit expected: $out"
+bad=$(awk '
+	/^counter / {rows = 1; next}
+	/^(all|[0-9]+) .*counters of 1000 or more/ {
+		said = ($1 == "all" ? 0 : $1)
+		said_in = match($0, /; [0-9]+ that do/) ? substr($0, RSTART + 2) + 0 : 0
+		if (said != out || said_in != between)
+			print "said " said " and " said_in ", marked " out " and " between
+		rows = out = between = 0
+		nr_tables++
+	}
+	rows {
+		split($4, ends, "[.][.]")
+		lo = ends[1]; hi = ends[2]; mark = $6
+		if ($3 < lo || $3 > hi || lo > hi) print "median: " $0
+		off = ($2 >= 1000 || $3 >= 1000) && ($2 == 0 || ($3 - $2) / $2 > 0.05 || ($2 - $3) / $2 > 0.05)
+		want = !off ? "" : $2 >= lo && $2 <= hi ? "~" : "!"
+		if (mark == "(few)") mark = ""
+		if (mark != want) print "mark: " $0
+		out += want == "!"; between += want == "~"
+	}
+	END {if (nr_tables != 2) print nr_tables + 0 " verdicts"}' <<< "$out")
+[ -z "$bad" ] || fail "$bad"
+replay --limit 50% --repeat 2 --csv
+[ "$(wc -l <<< "$out")" = 2 ] || fail "one row for two runs expected: $out"
+replay --limit 50% --repeat 3 --json
+if command -v python3 > /dev/null; then
+	python3 - "$work/out" << 'END' || fail "minimum, median, maximum of the runs"
+import json, sys
+run = json.load(open(sys.argv[1]))["runs"][0]
+assert run["repeat"] == 3, run["repeat"]
+for what in ("vmstat", "memory_stat"):
+    assert run[what].keys() == run["min"][what].keys() == run["max"][what].keys()
+    for name, v in run[what].items():
+        assert run["min"][what][name] <= v <= run["max"][what][name], (what, name)
+for name, v in run["min"]["time"].items():
+    assert v <= run["time"][name] <= run["max"]["time"][name], name
+assert run["min"]["time"]["run_ns"] < run["max"]["time"]["run_ns"], "three runs, not one"
+assert run["vmstat"]["pgsteal_anon"] > 0
+END
+fi
+replay --limit 50% --json
+if grep -q '"min"' <<< "$out"; then fail "one run has no spread"; fi
+# (Runs that are killed: each is.)
+expect 3 replay "$t" --limit 50% --swap-size 0 --repeat 2
+prints "2 of 2 runs: OOM kill"
+
 # Many threads; the pool of threads for I/O; a named swap file; a machine with less than all.
 replay --limit 50%,10% --threads 2
 replay --limit 50%,10% --threads 8 --no-uring
@@ -55,6 +106,10 @@ expect 2 replay "$t" --limit 12Q
 says "--limit"
 expect 2 replay "$t" --threads 0
 says "--threads"
+for n in 0 100 three -1 ''; do
+	expect 2 replay "$t" --repeat "$n"
+	says "--repeat"
+done
 expect 1 replay "$t" --dir "$work/no/folder"
 says "no/folder"
 expect 2 replay "$t" --json --csv
