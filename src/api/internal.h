@@ -162,6 +162,8 @@ static inline bool area_has(const struct rcl_area *area, u64 first, u64 nr)
 
 /* ---- machine.c ---- */
 
+/* What a machine of the library starts with. */
+void rcl_api_tunables_defaults(struct tunables *t);
 /* *message (if message is not NULL) becomes the formatted text. Returns err. */
 int rcl_api_fail(char **message, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -105,10 +105,7 @@ static int open_engine(struct rcl_machine *machine, const struct rcl_options *o,
 	int err;
 
 	cfg.nodes[0].managed[ZONE_NORMAL] = o->budget >> PAGE_SHIFT;
-	rcl_tunables_defaults(&cfg.tunables);
-	/* Nobody is killed here; who asks for memory that is not there is told so. */
-	cfg.tunables.memcg_oom = 0;
-	cfg.tunables.nr_inodes = 0;
+	rcl_api_tunables_defaults(&cfg.tunables);
 	err = rcl_machine_open(&cfg, &machine->m);
 	if (err)
 		return rcl_api_fail(message, err, "budget: the tables for %llu bytes: %s",

@@ -13,8 +13,24 @@ static bool is_public(const struct rcl_tunable_info *info)
 	return strncmp(info->name, "sim.", 4) && strcmp(info->name, "debug.check_every");
 }
 
+void rcl_api_tunables_defaults(struct tunables *t)
+{
+	rcl_tunables_defaults(t);
+	/* Nobody is killed here; who asks for memory that is not there is told so. */
+	t->memcg_oom = 0;
+	t->nr_inodes = 0;
+	/*
+	 * A boost keeps up to a pageblock of 2 MiB more free for a while, for compaction to make huge
+	 * pages of. There are none here, and in a small budget it is a good part of all memory.
+	 */
+	t->watermark_boost_factor = 0;
+}
+
 bool rcl_tunable_info(size_t i, struct rcl_tunable *out)
 {
+	struct tunables defaults;
+
+	rcl_api_tunables_defaults(&defaults);
 	for (const struct rcl_tunable_info *info = rcl_tunable_table(); info->name; info++) {
 		if (!is_public(info) || i--)
 			continue;
@@ -23,7 +39,7 @@ bool rcl_tunable_info(size_t i, struct rcl_tunable *out)
 					    .help = info->help,
 					    .min = info->min,
 					    .max = info->max,
-					    .default_value = info->def};
+					    .default_value = rcl_tunables_get(&defaults, info)};
 		return true;
 	}
 	return false;

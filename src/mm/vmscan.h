@@ -14,7 +14,7 @@
 u64 rcl_try_to_free_pages(struct rcl *m, struct zonelist *zl, u32 order, gfp_t gfp);
 /*
  * For who is about to allocate nr pages one by one: reclaim at once as many as the zones lack for
- * that, above the low watermark. Pages freed. May wait, as far as gfp allows.
+ * that, above the high watermark. Pages freed. May wait, as far as gfp allows.
  */
 u64 rcl_reclaim_ahead(struct rcl *m, gfp_t gfp, u64 nr);
 /* Reclaim from a group because of its limit, or on request (proactive). */

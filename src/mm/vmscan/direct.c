@@ -204,14 +204,14 @@ u64 rcl_try_to_free_pages(struct rcl *m, struct zonelist *zl, u32 order, gfp_t g
 	return try_to_free_pages(m, zl, SWAP_CLUSTER_MAX, order, gfp);
 }
 
-/* How many pages the zone that is nearest to it lacks to give away nr, and be at its low mark. */
+/* How many pages the nearest zone lacks to give away nr, and still be at its high mark. */
 static u64 shortfall(const struct zonelist *zl, int highest, u64 nr)
 {
 	s64 least = INT64_MAX;
 
 	for (u32 i = 0; i < zl->nr; i++) {
 		struct zone *z = zl->zones[i];
-		s64 wanted = (s64)(wmark_pages(z, WMARK_LOW) + nr +
+		s64 wanted = (s64)(wmark_pages(z, WMARK_HIGH) + nr +
 				   hint_read(&z->lowmem_reserve[highest]));
 
 		if ((int)z->type <= highest && managed_zone(z))
