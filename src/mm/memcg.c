@@ -457,43 +457,56 @@ static bool memcg_oom(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 nr)
 #define WRITEBACK_LOOK_NS (RCL_NSEC_PER_SEC / 50)
 #define WRITEBACK_WAIT_NS (2 * RCL_NSEC_PER_SEC)
 
-static s64 pages_being_written(struct rcl *m, struct memcg *top)
+static s64 pages_in_state(struct rcl *m, struct memcg *top, enum node_stat_item item)
 {
 	s64 nr = 0;
 
 	for_each_memcg (pos, top)
 		for (u32 n = 0; n < m->nr_nodes; n++)
-			nr += shared_read(&pos->lruvecs[n]->stat[NR_WRITEBACK]);
+			nr += shared_read(&pos->lruvecs[n]->stat[item]);
 	return nr;
+}
+
+/* Is what there is to wait for as it was when so many pages were being written? */
+static bool still_writing(struct rcl *m, struct memcg *top, s64 before)
+{
+	s64 now = pages_in_state(m, top, NR_WRITEBACK);
+
+	if (before > 0)
+		return now > max(before - (s64)SWAP_CLUSTER_MAX, (s64)0);
+	return now <= 0 && pages_in_state(m, top, NR_FILE_DIRTY) > 0;
 }
 
 /*
  * Reclaim found nothing to free. In a small group everything may be on its way to the disk, and a
- * real processor is through with all retries before the first write has ended. True: some of that
- * was still being written, and it has been waited for some of it to end, or for long enough to look
- * again. (Looking for nothing does harm: every page that is being written is activated for it, and
- * the CPU may be the one that has to end the writes.) *since: when this began; 0: now.
+ * real processor is through with all retries before the first write has ended; or before it has
+ * begun, with dirty pages of files, which the flusher alone writes, when it comes to them and has a
+ * CPU. True: there was such, and it has been waited for some of it to end (or to begin), or for
+ * long enough to look again. (Looking for nothing does harm: every page that is being written is
+ * activated for it, and the CPU may be the one that has to end the writes.) *since: when this
+ * began; 0: now.
  */
 static bool wait_for_writeback(struct rcl *m, struct memcg *over, u64 *since)
 {
 	u32 nobody_wakes = 0;
-	s64 writing, enough;
+	s64 writing;
 	u64 begun;
 
 	if (likely(!m->threaded))
 		return false;
-	writing = pages_being_written(m, over);
-	if (writing <= 0)
+	writing = pages_in_state(m, over, NR_WRITEBACK);
+	if (writing <= 0 && !rcl_current(m)->met_dirty)
 		return false;
 	begun = rcl_now(m);
 	if (!*since)
 		*since = begun;
 	if (begun - *since > WRITEBACK_WAIT_NS)
 		return false;
-	enough = max(writing - (s64)SWAP_CLUSTER_MAX, (s64)0);
+	if (writing <= 0)
+		rcl_wakeup_flusher_threads(m);
 	do
 		rcl_wait_on(m, &nobody_wakes, 0, WRITEBACK_POLL_NS, true);
-	while (pages_being_written(m, over) > enough && margin(over) < SWAP_CLUSTER_MAX &&
+	while (still_writing(m, over, writing) && margin(over) < SWAP_CLUSTER_MAX &&
 	       rcl_now(m) - begun < WRITEBACK_LOOK_NS);
 	return true;
 }

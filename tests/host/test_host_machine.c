@@ -276,6 +276,82 @@ static void waits_without_scanning(void **state)
 	host_world_close(w);
 }
 
+/*
+ * A small group full of dirty pages of a file, none of which is being written: the flusher, who
+ * alone writes such pages, is held up at another file. Who needs a page waits for it to come round.
+ */
+#define WRITERS	  8u /* each may write 32 pages before it is looked at */
+#define NEXT_FILE 1000u
+
+struct writer {
+	struct host_world *w;
+	struct memcg *group;
+	struct file file;
+	u64 first, nr;
+	int err;
+	pthread_t thread;
+};
+
+static void *write_file(void *arg)
+{
+	struct writer *wr = arg;
+	struct task *t = rcl_host_enter(wr->w->h, wr->group);
+
+	for (u64 i = 0; i < wr->nr && !wr->err; i++)
+		wr->err = rcl_file_write(wr->w->m, &wr->file, wr->first + i, 1, wr->first + i + 1);
+	rcl_host_leave(wr->w->h, t);
+	return NULL;
+}
+
+static void waits_for_flusher(void **state)
+{
+	struct host_world *w =
+		host_world_open(&(struct host_world_options){.pages = 4096, .nr_cpus = 2});
+	struct host_file *hf = host_world_file(w, "data", NEXT_FILE);
+	struct node *nd = &w->m->nodes[0];
+	struct writer writers[WRITERS];
+	struct mapping *next;
+	struct memcg *group;
+	struct folio *held;
+
+	(void)state;
+	assert_int_equal(rcl_host_truncate(w->h, hf->dev, 2 * NEXT_FILE << PAGE_SHIFT), 0);
+	assert_int_equal(rcl_mapping_create(w->m, "next", hf->dev, NEXT_FILE, NEXT_FILE, 0, &next),
+			 0);
+	assert_int_equal(rcl_memcg_create(w->m, w->m->root_memcg, "small", &group), 0);
+	assert_int_equal(rcl_memcg_set_max(w->m, group, SMALL_GROUP * PAGE_SIZE), 0);
+	/* The flusher has begun with the first page, and waits for the lock of the second. */
+	assert_int_equal(rcl_file_write(w->m, &hf->file, 0, 1, 1), 0);
+	assert_int_equal(rcl_file_write(w->m, &hf->file, 1, 1, 2), 0);
+	held = rcl_filemap_get_folio(w->m, hf->mapping, 1);
+	assert_non_null(held);
+	folio_lock(w->m, held);
+	rcl_wakeup_flusher_threads(w->m);
+	while (node_page_state(nd, NR_WRITEBACK) + node_page_state(nd, NR_WRITTEN) < 1)
+		usleep(1000);
+	for (u32 i = 0; i < WRITERS; i++) {
+		writers[i] = (struct writer){.w = w, .group = group, .first = 60ull * i, .nr = 60};
+		rcl_file_open(w->m, next, &writers[i].file);
+		assert_int_equal(pthread_create(&writers[i].thread, NULL, write_file, &writers[i]),
+				 0);
+	}
+	while (!__atomic_load_n(&group->max_events, __ATOMIC_RELAXED))
+		usleep(1000);
+	usleep(50000); /* (all retries take some hundred microseconds) */
+	assert_int_equal(shared_read(&group->lruvecs[0]->stat[NR_WRITEBACK]), 0);
+	folio_unlock(w->m, held);
+	folio_put(w->m, held);
+	for (u32 i = 0; i < WRITERS; i++) {
+		assert_int_equal(pthread_join(writers[i].thread, NULL), 0);
+		assert_int_equal(writers[i].err, 0);
+	}
+	assert_int_equal(group->oom_events, 0);
+	rcl_sync(w->m);
+	rcl_mapping_destroy(w->m, next);
+	rcl_memcg_destroy(w->m, group);
+	host_world_close(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +364,7 @@ int main(void)
 		cmocka_unit_test(close_while_writing_uring),
 		cmocka_unit_test(close_while_writing_pool),
 		cmocka_unit_test(waits_without_scanning),
+		cmocka_unit_test(waits_for_flusher),
 	};
 
 	host_watchdog(300);
