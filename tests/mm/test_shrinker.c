@@ -45,7 +45,12 @@ static u32 fake_this_cpu(struct platform *p)
 	(void)p;
 	return thread_cpu;
 }
+static void fake_poll(struct platform *p)
+{
+	(void)p;
+}
 static const struct platform_ops ops = {
+	.poll = fake_poll,
 	.reserve = fake_reserve,
 	.release = fake_release,
 	.wait_on = fake_wait_on,
