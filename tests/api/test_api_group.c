@@ -214,7 +214,7 @@ static void live_and_die(struct rcl_machine *machine, struct rcl_group *parent, 
 {
 	struct rcl_group *group, *below;
 	struct rcl_area *anon, *file;
-	char name[16];
+	char name[24];
 
 	snprintf(name, sizeof(name), "short%d", i);
 	assert_ok(rcl_group_create(machine, i % 2 ? parent : NULL, name, &group));
