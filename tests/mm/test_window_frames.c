@@ -2,6 +2,7 @@
 /* Frames for a window of read-ahead: neighbours where there are some, reclaimed ahead where not. */
 #include "core_world.h"
 #include "mm/page_alloc.h"
+#include "mm/vmscan.h"
 #include "mm/window_frames.h"
 
 #define GFP (GFP_HIGHUSER_MOVABLE | __GFP_NORETRY | __GFP_NOWARN)
@@ -160,6 +161,33 @@ static void no_memory_no_frame(void **state)
 	put_all(c, held, nr);
 }
 
+/* Who asks for much at once must not go through all memory for it, window after window. */
+static void what_is_not_to_be_had_is_not_searched_for_long(void **state)
+{
+	enum {
+		IN_USE = CORE_FILE_PAGES
+	};
+	struct core *c = *state;
+	struct folio *held[4096], *used[IN_USE];
+	u32 nr = 0;
+
+	for (u64 i = 0; i < IN_USE; i += 32) {
+		read_file(c, i, 32);
+		lone_complete_io(c->w);
+	}
+	for (u64 i = 0; i < IN_USE; i++) {
+		used[i] = rcl_filemap_get_folio(c->m, c->mapping, i);
+		assert_non_null(used[i]);
+	}
+	rcl_lru_add_drain_all(c->m);
+	while (nr < ARRAY_SIZE(held) && (held[nr] = rcl_alloc_pages(c->m, GFP & ~__GFP_RECLAIM, 0)))
+		nr++;
+	assert_int_equal(rcl_reclaim_ahead(c->m, GFP, 32), 0);
+	assert_in_range(events_of(c, PGSCAN_DIRECT), 32, IN_USE / 2);
+	put_all(c, held, nr);
+	put_all(c, used, IN_USE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +198,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(short_of_memory_reclaims_a_window_at_once, setup,
 						core_teardown),
 		cmocka_unit_test_setup_teardown(no_memory_no_frame, setup, core_teardown),
+		cmocka_unit_test_setup_teardown(what_is_not_to_be_had_is_not_searched_for_long,
+						setup, core_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,7 @@ static void end_of_reclaim(struct rcl *m, struct zonelist *zl, struct scan_contr
 static u64 do_try_to_free(struct rcl *m, struct zonelist *zl, struct scan_control *sc)
 {
 	int initial_priority = sc->priority;
+	u64 looked_at = 0;
 
 retry:
 	if (!cgroup_reclaim(sc))
@@ -84,6 +85,11 @@ retry:
 		shrink_nodes(m, zl, sc);
 		if (sc->nr_reclaimed >= sc->nr_to_reclaim || sc->compaction_ready)
 			break;
+		looked_at += sc->nr_scanned;
+		if (unlikely(sc->enough_looks && looked_at >= sc->enough_looks)) {
+			end_of_reclaim(m, zl, sc);
+			return sc->nr_reclaimed;
+		}
 		if (sc->priority < DEF_PRIORITY - 2)
 			sc->may_writepage = true;
 	} while (--sc->priority >= 0);
@@ -176,10 +182,13 @@ static u64 run(struct rcl *m, struct zonelist *zl, struct scan_control *sc)
 	return freed;
 }
 
-static u64 try_to_free_pages(struct rcl *m, struct zonelist *zl, u64 nr, u32 order, gfp_t gfp)
+/* enough_looks: see scan_control. */
+static u64 try_to_free_pages(struct rcl *m, struct zonelist *zl, u64 nr, u64 enough_looks,
+			     u32 order, gfp_t gfp)
 {
 	struct scan_control sc = {
 		.nr_to_reclaim = nr,
+		.enough_looks = enough_looks,
 		.gfp = context_gfp(m, gfp),
 		.reclaim_idx = (int)rcl_gfp_zone(gfp),
 		.order = (s32)order,
@@ -201,7 +210,7 @@ static u64 try_to_free_pages(struct rcl *m, struct zonelist *zl, u64 nr, u32 ord
 
 u64 rcl_try_to_free_pages(struct rcl *m, struct zonelist *zl, u32 order, gfp_t gfp)
 {
-	return try_to_free_pages(m, zl, SWAP_CLUSTER_MAX, order, gfp);
+	return try_to_free_pages(m, zl, SWAP_CLUSTER_MAX, 0, order, gfp);
 }
 
 /* How many pages the nearest zone lacks to give away nr, and still be at its high mark. */
@@ -220,6 +229,12 @@ static u64 shortfall(const struct zonelist *zl, int highest, u64 nr)
 	return least > 0 && least < INT64_MAX ? (u64)least : 0;
 }
 
+/*
+ * Pages that it looks at for one that is wanted. Where most are pinned, or cannot go for another
+ * reason, so many at once are not to be had: who goes on reclaiming for 32 at a time finds enough.
+ */
+#define AHEAD_LOOKS 4
+
 u64 rcl_reclaim_ahead(struct rcl *m, gfp_t gfp, u64 nr)
 {
 	struct task *t = rcl_current(m);
@@ -231,7 +246,7 @@ u64 rcl_reclaim_ahead(struct rcl *m, gfp_t gfp, u64 nr)
 		return 0;
 	stall = rcl_psi_memstall_enter(m);
 	task_test_set(m, PF_MEMALLOC);
-	freed = try_to_free_pages(m, zl, lacking, 0, gfp);
+	freed = try_to_free_pages(m, zl, lacking, AHEAD_LOOKS * lacking, 0, gfp);
 	task_clear(m, PF_MEMALLOC);
 	rcl_psi_memstall_leave(m, stall);
 	return freed;

@@ -25,6 +25,7 @@ enum {
 struct scan_control {
 	/* the request */
 	u64 nr_to_reclaim;
+	u64 enough_looks;     /* give up after so many pages scanned in vain, or about; 0 = never */
 	struct memcg *target; /* group whose limit is hit; NULL = the whole machine */
 	gfp_t gfp;
 	s32 order;
