@@ -373,9 +373,11 @@ RCL_API int rcl_prefetch(struct rcl_area *area, uint64_t first, uint64_t nr);
  * False: not in memory, beyond the end, or pinned for writing by somebody. Between the two calls
  * the page may be written to, or leave memory and its place hold something else: reading is safe,
  * believing is not. So copy what is needed, bound every offset and loop, follow no pointer found in
- * the page; and write to such pages only under a pin for writing. There is nothing to undo. The
- * memory itself stays readable until the machine is closed. A page that is looked at in this way
- * counts as used, as one that is pinned does.
+ * the page; and write to such pages only under a pin for writing, taken through this area: what is
+ * written through another area of the same file, or what rcl_area_truncate() clears of the page in
+ * which the file then ends, goes unnoticed. There is nothing to undo. The memory itself stays
+ * readable until the machine is closed. A page that is looked at in this way counts as used, as one
+ * that is pinned does.
  *
  * Eight neighbouring pages share the count of their changes: what ends meanwhile for another of
  * them makes this look one not to be believed, too. That is rare, and costs a pin.
