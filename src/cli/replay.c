@@ -166,7 +166,7 @@ static void print_verdict(const struct verdict *v, FILE *out)
 		fprintf(out, "all %scounters of %d or more are within %.0f%%",
 			v->between ? "other " : "", SMALL_COUNT, TOLERANCE_PERCENT);
 	if (v->between)
-		fprintf(out, "; %u that do, too, are within the runs' own spread (~)", v->between);
+		fprintf(out, "; %u are off within the runs' own spread (~)", v->between);
 	fputc('\n', out);
 }
 

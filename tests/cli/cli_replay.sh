@@ -37,7 +37,7 @@ bad=$(awk '
 	/^counter / {rows = 1; next}
 	/^(all|[0-9]+) .*counters of 1000 or more/ {
 		said = ($1 == "all" ? 0 : $1)
-		said_in = match($0, /; [0-9]+ that do/) ? substr($0, RSTART + 2) + 0 : 0
+		said_in = match($0, /; [0-9]+ are off within/) ? substr($0, RSTART + 2) + 0 : 0
 		if (said != out || said_in != between)
 			print "said " said " and " said_in ", marked " out " and " between
 		rows = out = between = 0
