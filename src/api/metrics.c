@@ -16,9 +16,12 @@
 #include "api/metrics.h"
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -46,6 +49,8 @@ struct rcl_metrics {
 	struct client clients[METRICS_CLIENTS];
 };
 
+#define ORPHAN_PATIENCE_MS 250
+
 static u64 now_ns(void)
 {
 	struct timespec t;
@@ -63,14 +68,24 @@ union address {
 	struct sockaddr_un un;
 };
 
-/* Who listens there is dead: a child that was forked before keeps the socket open, no more. */
+/*
+ * Who listens there is dead: a child that was forked before keeps the socket open, no more. But the
+ * child may be a daemon, that serves what its parent has opened: then it takes what it is sent.
+ */
 static bool is_orphan(int fd)
 {
+	static const char request[] = "GET / HTTP/1.0\r\n\r\n";
+	struct pollfd answer = {.fd = fd, .events = POLLIN};
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
+	int not_taken = 0;
 
-	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) && peer.pid > 0 &&
-	       kill(peer.pid, 0) && errno == ESRCH;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) || peer.pid <= 0 ||
+	    !kill(peer.pid, 0) || errno != ESRCH)
+		return false;
+	return send(fd, request, strlen(request), MSG_NOSIGNAL) > 0 &&
+	       !poll(&answer, 1, ORPHAN_PATIENCE_MS) && !ioctl(fd, SIOCOUTQ, &not_taken) &&
+	       not_taken;
 }
 
 /* Nobody listens at a socket's file any more: what is left of a process that was killed. */
@@ -79,12 +94,16 @@ static bool is_left_over(const union address *a, socklen_t len)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	bool left = false;
 	struct stat st;
+	int saved = errno;
 
 	if (fd < 0)
 		return false;
-	if (!lstat(a->un.sun_path, &st) && S_ISSOCK(st.st_mode))
+	/* Ours have that mode. */
+	if (!lstat(a->un.sun_path, &st) && S_ISSOCK(st.st_mode) && st.st_uid == geteuid() &&
+	    (st.st_mode & 0777) == 0600)
 		left = connect(fd, &a->any, len) ? errno == ECONNREFUSED : is_orphan(fd);
 	close(fd);
+	errno = saved;
 	return left;
 }
 

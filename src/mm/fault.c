@@ -55,6 +55,7 @@ struct fault {
 	bool write, exec;
 	bool pin, overwrite, nowait, kept; /* rcl_pin_page() */
 	bool pinned;			   /* the word has been made with the pin in it */
+	struct mapping *dirtied;	   /* by a pin, to be paid for when the page is pinned */
 	bool tried; /* this attempt repeats one that released mm->lock to wait */
 };
 
@@ -67,6 +68,20 @@ static void count_fault(struct fault *ft, enum vm_event_item item)
 	count_vm_event(ft->m, item);
 	if (ft->mm->memcg)
 		rcl_count_memcg_events(ft->mm->memcg, item, 1);
+}
+
+/*
+ * Who dirties much waits for some of it to be written. A pin waits when it has its page: else the
+ * page could be written, and write-protected, meanwhile, and again each time that it is tried.
+ */
+static void pay_for_dirtying(struct fault *ft)
+{
+	if (ft->nowait)
+		return;
+	if (ft->pin)
+		ft->dirtied = ft->vma->file->mapping;
+	else
+		rcl_balance_dirty_pages(ft->m, ft->vma->file->mapping);
 }
 
 static bool is_dead(const struct mm *mm)
@@ -284,7 +299,8 @@ static int swap_fault(struct fault *ft, pte_t old)
 		 * if it failed before we came: an error of read-ahead is not ours to report.
 		 */
 		rcl_swap_cache_delete(m, f);
-		err = mm_is_threaded(ft->mm) && found && !ft->tried ? FAULT_RETRY : -EIO;
+		err = mm_is_threaded(ft->mm) && found && !ft->tried && !ft->nowait ? FAULT_RETRY
+										   : -EIO;
 		goto out;
 	}
 	pte = lock_pte(ft, old);
@@ -523,8 +539,8 @@ static int file_fault(struct fault *ft)
 	folio_unlock(m, f);
 	if (!pte)
 		folio_put(m, f);
-	if (ft->write && !ft->nowait)
-		rcl_balance_dirty_pages(m, vma->file->mapping);
+	if (ft->write)
+		pay_for_dirtying(ft);
 	return 0;
 }
 
@@ -599,8 +615,7 @@ static int write_protect_fault(struct fault *ft, pte_t old)
 	folio_put(m, f);
 	if (err == -EAGAIN)
 		return FAULT_RETRY;
-	if (!ft->nowait)
-		rcl_balance_dirty_pages(m, ft->vma->file->mapping);
+	pay_for_dirtying(ft);
 	return err;
 }
 
@@ -740,6 +755,8 @@ int rcl_pin_page(struct rcl *m, struct mm *mm, u64 vpn, u32 how, pte_t **pte, u6
 		if (ft.nowait && !done && err >= 0)
 			err = -EAGAIN;
 	}
+	if (ft.dirtied)
+		rcl_balance_dirty_pages(m, ft.dirtied);
 	if (err == -ENOMEM && fatal_signal_pending(rcl_current(m)))
 		return -EINTR;
 	return err < 0 ? err : 0;

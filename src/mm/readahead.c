@@ -172,7 +172,7 @@ static void read_window(struct rcl *m, struct mapping *mapping, u64 index, u64 n
 	submit_run(m, mapping, &run);
 	rcl_window_frames_free(m, &frames);
 	/* The next window of a stream is as large: find its room while the device is busy. */
-	if (rcl_is_threaded(m) && nr >= WINDOW_FRAMES_MAX)
+	if (rcl_is_threaded(m) && nr >= WINDOW_FRAMES_MAX && index + nr < size)
 		rcl_reclaim_ahead(m, READAHEAD_GFP, nr);
 	if (!nofs)
 		set_task_flag(m, t, PF_MEMALLOC_NOFS, false);

@@ -50,7 +50,7 @@ static void take_blocks(struct rcl *m, struct window_frames *w, gfp_t gfp, u32 w
 {
 	u32 order = fitting_order(wanted);
 
-	gfp = (gfp & ~__GFP_RECLAIM) | __GFP_NOWARN;
+	gfp = (gfp & ~__GFP_RECLAIM) | __GFP_NOWARN | __GFP_NOMEMALLOC;
 	while (w->nr < wanted && order) {
 		struct folio *f;
 

@@ -32,6 +32,14 @@ static void check_file(uint64_t pages)
 	assert_ok(close(fd));
 }
 
+static void check_any(struct rcl_area *area, uint64_t page)
+{
+	struct rcl_pin pin;
+
+	assert_ok(rcl_pin(area, page, RCL_READ, &pin));
+	rcl_unpin(&pin);
+}
+
 static void pin_and_fill(struct rcl_area *area, uint64_t pages, uint32_t how)
 {
 	struct rcl_pin *pins = calloc(pages, sizeof(*pins));
@@ -92,11 +100,38 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/*
+ * So little memory that few pages may be dirty: who writes waits after each. The page is clean again
+ * before the wait is over; then it must not have to be made writable anew, and waited for, for ever.
+ */
+static void test_little_may_be_dirty(void **state)
+{
+	struct rcl_machine *machine = open_machine(16 * MIB, 0);
+	struct rcl_group *group;
+	struct rcl_area *area;
+
+	(void)state;
+	assert_ok(rcl_group_create(machine, NULL, "g", &group));
+	assert_ok(rcl_group_set_max(group, MIB));
+	area = make_area(machine, group, 20);
+	assert_ok(rcl_tunable_set(machine, "vm.dirty_bytes", 2 * RCL_PAGE_SIZE));
+	assert_ok(rcl_tunable_set(machine, "vm.dirty_background_bytes", 1));
+	for (uint64_t i = 0; i < 20; i++) {
+		check_any(area, i); /* or it would be dirty from the start */
+		write_page(area, i, i);
+	}
+	assert_ok(rcl_area_close(area));
+	check_file(20);
+	assert_ok(rcl_group_destroy(group));
+	assert_ok(rcl_close(machine));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_machine),
 		cmocka_unit_test(test_group),
+		cmocka_unit_test(test_little_may_be_dirty),
 	};
 
 	alarm(WATCHDOG_SECONDS);

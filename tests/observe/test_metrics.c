@@ -386,6 +386,52 @@ static void test_left_over(void **state)
 	watched_close(w);
 }
 
+/* One that a daemon serves whose parent, now dead, has opened it: not ours to take. */
+static void test_daemon_in_the_way(void **state)
+{
+	struct watched *w = watched_open();
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	char path[300];
+	struct stat st;
+	int status, fd;
+	pid_t parent, daemon = 0;
+	int ids[2];
+
+	(void)state;
+	snprintf(path, sizeof(path), "unix:%s/metrics", w->dir);
+	assert_true(strlen(path + 5) < sizeof(a.sun_path));
+	strcpy(a.sun_path, path + 5);
+	assert_int_equal(pipe(ids), 0);
+	parent = fork();
+	if (!parent) {
+		fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		if (bind(fd, (struct sockaddr *)&a, sizeof(a)) || chmod(a.sun_path, 0600) ||
+		    listen(fd, 5))
+			_exit(1);
+		daemon = fork();
+		if (!daemon) {
+			char buf[100];
+			int client;
+
+			while ((client = accept(fd, NULL, NULL)) >= 0)
+				while (read(client, buf, sizeof(buf)) > 0)
+					;
+			_exit(0);
+		}
+		_exit(write(ids[1], &daemon, sizeof(daemon)) != sizeof(daemon));
+	}
+	assert_int_equal(waitpid(parent, &status, 0), parent);
+	assert_int_equal(status, 0);
+	assert_int_equal(read(ids[0], &daemon, sizeof(daemon)), sizeof(daemon));
+	refused(w, path, -EADDRINUSE, "in use");
+	assert_int_equal(stat(a.sun_path, &st), 0);
+	kill(daemon, SIGKILL);
+	unlink(a.sun_path);
+	close(ids[0]);
+	close(ids[1]);
+	watched_close(w);
+}
+
 static char *ask_tcp(u16 port, const char *request)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET,
@@ -434,7 +480,8 @@ int main(void)
 		cmocka_unit_test(test_answer),	  cmocka_unit_test(test_format),
 		cmocka_unit_test(test_parser),	  cmocka_unit_test(test_bad_clients),
 		cmocka_unit_test(test_crowd),	  cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_left_over), cmocka_unit_test(test_tcp),
+		cmocka_unit_test(test_left_over), cmocka_unit_test(test_daemon_in_the_way),
+		cmocka_unit_test(test_tcp),
 	};
 
 	alarm(120);
