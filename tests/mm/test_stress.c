@@ -343,13 +343,19 @@ static void advise(struct thread *t)
 	struct area *a = some_area(t);
 	u64 first = some_page(t, a), nr = min(pages_of(a) - first, 1 + below(t, 40));
 	enum rcl_madvice what = advice[below(t, ARRAY_SIZE(advice))];
+	bool all = what == RCL_MADV_RANDOM || what == RCL_MADV_NORMAL;
 	int err;
 
-	if (what == RCL_MADV_RANDOM || what == RCL_MADV_NORMAL) {
+	/* All of it, as it is now: a part would be split off, and what is in parts cannot grow. */
+	if (all && pthread_mutex_trylock(&t->x->grow))
+		return;
+	if (all) {
 		first = 0;
 		nr = pages_of(a);
 	}
 	err = rcl_madvise(t->x->m, a->mm, first, nr, what);
+	if (all)
+		pthread_mutex_unlock(&t->x->grow);
 	CHECK(!err || (err == -EBUSY && what == RCL_MADV_PAGEOUT), "advice %d: error %d", what,
 	      err);
 	t->busy += err == -EBUSY;
