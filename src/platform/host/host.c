@@ -105,7 +105,7 @@ static u64 system_seed(void)
 	return seed;
 }
 
-/* That threads of this process may use. */
+/* That the calling thread may use; the others are taken to be like it. */
 static u32 online_cpus(void)
 {
 	cpu_set_t set;
