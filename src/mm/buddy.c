@@ -74,14 +74,14 @@ static u32 block_order(const struct zone *z, u64 pfn)
 static void link_block(struct zone *z, u32 pfn, u32 prev, u32 next)
 {
 	z->links[pfn] = (struct block_link){.next = next, .prev = prev};
-	z->links[prev].next = pfn;
+	hint_set(&z->links[prev].next, pfn); /* of a head: rcl_buddy_has_block() */
 	z->links[next].prev = pfn;
 }
 static void unlink_block(struct zone *z, u32 pfn)
 {
 	struct block_link l = z->links[pfn];
 
-	z->links[l.prev].next = l.next;
+	hint_set(&z->links[l.prev].next, l.next);
 	z->links[l.next].prev = l.prev;
 }
 
@@ -96,7 +96,7 @@ static void add_block(struct zone *z, u64 pfn, u32 order, u32 migratetype, bool 
 		link_block(z, (u32)pfn, z->links[head].prev, head);
 	else
 		link_block(z, (u32)pfn, head, z->links[head].next);
-	area->nr_free++;
+	hint_set(&area->nr_free, area->nr_free + 1);
 }
 
 static void del_block(struct zone *z, u64 pfn, u32 order)
@@ -104,7 +104,7 @@ static void del_block(struct zone *z, u64 pfn, u32 order)
 	RCL_DEBUG_ASSERT(is_free_block(z, pfn, order));
 	unlink_block(z, (u32)pfn);
 	z->blocks[pfn] = 0;
-	z->free_area[order].nr_free--;
+	hint_set(&z->free_area[order].nr_free, z->free_area[order].nr_free - 1);
 }
 
 /* To the tail: what was just moved should not be the next to go. */
@@ -125,7 +125,10 @@ static u64 first_block(const struct zone *z, u32 order, u32 migratetype)
 
 bool rcl_buddy_has_block(const struct zone *z, u32 order, u32 migratetype)
 {
-	return first_block(z, order, migratetype) != NO_BLOCK;
+	u32 head = z->free_area[order].free_list[migratetype];
+
+	/* The caller need not hold the lock: then it is a guess. */
+	return hint_read(&z->links[head].next) != head;
 }
 
 /* Make the lists of a zone empty. heads: where in zone->links its heads go. */

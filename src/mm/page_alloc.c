@@ -78,7 +78,7 @@ static s64 unusable_free(const struct zone *z, u32 order, u32 alloc_flags)
 static bool find_fitting_block(struct zone *z, u32 order, u32 alloc_flags)
 {
 	for (u32 o = order; o < MAX_ORDER; o++) {
-		if (!z->free_area[o].nr_free)
+		if (!hint_read(&z->free_area[o].nr_free))
 			continue;
 		for (u32 mt = 0; mt < MIGRATE_PCPTYPES; mt++)
 			if (rcl_buddy_has_block(z, o, mt))

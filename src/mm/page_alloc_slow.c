@@ -259,13 +259,13 @@ static void report_zone(const struct zone *z)
 		"managed:%llukB blocks:",
 		z->node->id, z->name,
 		(unsigned long long)pages_to_kb((u64)zone_page_state(z, NR_FREE_PAGES)),
-		(unsigned long long)pages_to_kb(z->watermark_boost),
+		(unsigned long long)pages_to_kb(watermark_boost(z)),
 		(unsigned long long)pages_to_kb(wmark_pages(z, WMARK_MIN)),
 		(unsigned long long)pages_to_kb(wmark_pages(z, WMARK_LOW)),
 		(unsigned long long)pages_to_kb(wmark_pages(z, WMARK_HIGH)),
 		(unsigned long long)pages_to_kb(z->managed_pages));
 	for (u32 o = 0; o < MAX_ORDER; o++)
-		fprintf(stderr, " %llu", (unsigned long long)z->free_area[o].nr_free);
+		fprintf(stderr, " %llu", (unsigned long long)hint_read(&z->free_area[o].nr_free));
 	fputc('\n', stderr);
 }
 

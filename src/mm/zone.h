@@ -54,7 +54,7 @@ struct block_link {
 };
 struct free_area {
 	u32 free_list[MIGRATE_TYPES]; /* c: where in zone->links the list's head is */
-	u64 nr_free;		      /* Z: blocks of this order */
+	u64 nr_free;		      /* Z, read as a word without: blocks of this order */
 };
 
 /*
