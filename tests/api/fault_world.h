@@ -139,4 +139,15 @@ static inline bool disk_has(struct fault_world *w, const char *name, uint64_t pa
 	return page_is(buf, seed);
 }
 
+/* Page i of the first nr holds seed + i, in memory and, once synced, on the disk. */
+static inline void write_through(struct fault_world *w, const char *name, uint64_t nr,
+				 uint64_t seed)
+{
+	for (uint64_t i = 0; i < nr; i++)
+		write_page(w->area, i, i + seed);
+	assert_ok(rcl_area_sync(w->area, 0, 0));
+	for (uint64_t i = 0; i < nr; i++)
+		assert_true(disk_has(w, name, i, i + seed));
+}
+
 #endif

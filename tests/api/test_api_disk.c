@@ -169,11 +169,7 @@ static void full_disk_under_a_file(void **state)
 	assert_in_range(there, 200, 260);
 	assert_ok(ftruncate(fd, 0));
 	close(fd);
-	for (uint64_t i = 0; i < 500; i++)
-		write_page(w.area, i, i + 1);
-	assert_ok(rcl_area_sync(w.area, 0, 0));
-	for (uint64_t i = 0; i < 500; i++)
-		assert_true(disk_has(&w, "f", i, i + 1));
+	write_through(&w, "f", 500, 1);
 	close_on_small(&w);
 }
 

@@ -133,11 +133,7 @@ static void write_errors_of_a_file(void **state)
 		assert_true(disk_has(&w, "f", i, is_bad(i) ? i : i + 1000));
 	/* Once more, to a disk that works. */
 	fault_end(&w);
-	for (uint64_t i = 0; i < 600; i++)
-		write_page(w.area, i, i + 2000);
-	assert_ok(rcl_area_sync(w.area, 0, 0));
-	for (uint64_t i = 0; i < 600; i++)
-		assert_true(disk_has(&w, "f", i, i + 2000));
+	write_through(&w, "f", 600, 2000);
 	fault_close(&w);
 }
 
