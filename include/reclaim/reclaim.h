@@ -38,7 +38,8 @@
  *	-EACCES		writing to an area opened for reading
  *	-EAGAIN		RCL_TRY: it would have had to wait
  *	-ENODATA	RCL_IF_KEPT: the page holds nothing
- *	-EBUSY		pages are pinned, areas open, or a file or swap file is in use by another
+ *	-EBUSY		pages are pinned, areas open, or a swap file or block device is in use by
+ *			another
  *	-EINVAL		an argument makes no sense
  *	-ECHILD		the calling process is a fork of the one that opened the machine
  *
@@ -127,8 +128,11 @@ struct rcl_options {
 	uint64_t swap_size;
 	/*
 	 * Where swap is. swap_path: this file (created with mode 0600 if it is not there, locked
-	 * against a second user, its content overwritten) or block device. NULL: an unnamed file in
-	 * swap_dir, which vanishes with the process. swap_dir NULL: $TMPDIR, or /var/tmp.
+	 * against a second user, its content overwritten) or block device. Of a device ALL IS LOST,
+	 * and at once: nobody asks, not even when there is a filesystem on it. It is refused
+	 * (-EBUSY) while it is mounted or in use otherwise. What was written to swap stays there,
+	 * when the machine is closed. NULL: an unnamed file in swap_dir, which vanishes with the
+	 * process. swap_dir NULL: $TMPDIR, or /var/tmp.
 	 */
 	const char *swap_path;
 	const char *swap_dir;
@@ -224,6 +228,11 @@ RCL_MUST_CHECK RCL_API int rcl_area_anon(struct rcl_machine *machine, struct rcl
  * has it. Two areas of one file show the same pages, and the same size; changes that other programs
  * make to the file meanwhile may or may not be seen. Errors of open(2) as they are. -EFBIG: larger
  * than RCL_MAX_AREA; -EISDIR, -EINVAL: neither a regular file nor a block device.
+ *
+ * A block device is as long as it is. RCL_AREA_WRITE claims it for this machine (O_EXCL): -EBUSY
+ * while it, or a partition of it, is mounted, swap, part of a RAID or volume group, or another's
+ * area to write; -EROFS: write-protected. Reading is always allowed; what somebody else writes
+ * meanwhile may or may not be seen. Nothing looks at what is on it before it is written.
  */
 RCL_MUST_CHECK RCL_API int rcl_area_file(struct rcl_machine *machine, struct rcl_group *group,
 					 const char *path, uint32_t flags, struct rcl_area **area);
@@ -243,6 +252,7 @@ RCL_API int rcl_area_grow(struct rcl_area *area, uint64_t pages);
 /*
  * Size of a file in bytes; and set it: what is added reads as zeros and takes no disk space before
  * it is written. Cutting off a pinned page: -EBUSY, nothing changed. Anonymous areas: 0; -EINVAL.
+ * Block devices: their size; -EINVAL.
  */
 RCL_API uint64_t rcl_area_file_size(const struct rcl_area *area);
 RCL_API int rcl_area_truncate(struct rcl_area *area, uint64_t bytes);

@@ -110,7 +110,8 @@ static struct backing *find_backing(struct rcl_machine *machine,
 	struct backing *b;
 
 	list_for_each (b, &machine->backings, link)
-		if (b->st_dev == info->st_dev && b->st_ino == info->st_ino)
+		if (b->st_dev == info->st_dev && b->st_ino == info->st_ino &&
+		    b->is_block == info->is_block)
 			return b;
 	return NULL;
 }

@@ -10,10 +10,14 @@
  * without O_DIRECT for that page, made from the first through /proc, and when that cannot be done
  * the file does without O_DIRECT. The system keeps the two views of a file coherent.
  *
- * Swap belongs to one user: a lock on the file, or exclusive opening of a block device, is taken
+ * Swap belongs to one user: a lock on the file, or a claim to the block device (claim.c), is taken
  * before anything in it is touched. What was in it is dropped. Without a name it is a file that
  * never had one, or has lost it before anything was written. For each slot there is a checksum of
  * what was written to it last, so that whatever comes back is what was written, or an error.
+ *
+ * A block device is known by its number: any number of nodes, in any number of places, may be it.
+ * One that is to be written is claimed too, against filesystems and whoever else would not expect
+ * it. It has the size it has.
  */
 #define _GNU_SOURCE 1 /* O_DIRECT, O_TMPFILE, locks of open files, statx, fallocate */
 #include "platform/host/io.h"
@@ -34,9 +38,11 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-/* How long swap that is in use is waited for: a second. */
+/* How long swap, or a block device, that is in use is waited for: a second. */
 #define BUSY_NAP_NS 5000000
 #define BUSY_NAPS   200u
+/* Where filesystems and the like have what they are known by. */
+#define SIGNATURES (128u << 10)
 
 #ifdef __SANITIZE_THREAD__
 /* ThreadSanitizer is not to see the original: see below. */
@@ -148,6 +154,14 @@ static int size_of(int fd, const struct stat *st, u64 *bytes)
 	return ioctl(fd, BLKGETSIZE64, bytes) ? -errno : 0;
 }
 
+/* A block device that can be opened for writing, and be written to not. */
+static bool is_write_protected(int fd)
+{
+	int read_only = 0;
+
+	return !ioctl(fd, BLKROGET, &read_only) && read_only;
+}
+
 bool rcl_host_device_at_end(const struct host_device *d, u64 offset)
 {
 	struct stat st;
@@ -193,6 +207,8 @@ static void free_device(struct host_io *io, struct host_device *d)
 		close(d->tail_fd);
 	if (d->fd >= 0)
 		close(d->fd);
+	if (d->claim)
+		rcl_host_unclaim(io, d->claim);
 	free(d);
 }
 
@@ -254,9 +270,11 @@ static int examine(struct host_device *d, u32 flags)
 	if (err)
 		return err;
 	d->is_block = S_ISBLK(st.st_mode);
-	d->st_dev = st.st_dev;
-	d->st_ino = st.st_ino;
-	d->rotational = is_rotational(d->is_block ? st.st_rdev : st.st_dev);
+	if (d->is_block && d->writable && is_write_protected(d->fd))
+		return -EROFS;
+	d->st_dev = d->is_block ? st.st_rdev : st.st_dev;
+	d->st_ino = d->is_block ? 0 : st.st_ino;
+	d->rotational = is_rotational((dev_t)d->st_dev);
 	d->direct = !(flags & RCL_HOST_BUFFERED) && try_direct(d->fd);
 	return 0;
 }
@@ -273,6 +291,32 @@ static int open_path(const char *path, int flags, mode_t mode)
 		return -errno;
 	set_flag(fd, O_NONBLOCK, false);
 	return fd;
+}
+
+/*
+ * A program that died just now, io_uring and all, has its files open until the system has cleaned
+ * up behind it, and whoever starts it again is not to be refused for that.
+ */
+static bool wait_while_busy(int err, u32 *naps)
+{
+	const struct timespec nap = {.tv_nsec = BUSY_NAP_NS};
+
+	if (err != -EBUSY || ++*naps > BUSY_NAPS)
+		return false;
+	nanosleep(&nap, NULL);
+	return true;
+}
+
+/* Nobody else is to write to it, or to have it mounted. */
+static int claim(struct host_io *io, const char *path, struct host_device *d, bool shared)
+{
+	u32 naps = 0;
+	int err;
+
+	do
+		err = rcl_host_claim(io, path, (dev_t)d->st_dev, shared, &d->claim);
+	while (wait_while_busy(err, &naps));
+	return err;
 }
 
 int rcl_host_open_file(struct rcl_host *h, const char *path, u32 flags)
@@ -292,6 +336,8 @@ int rcl_host_open_file(struct rcl_host *h, const char *path, u32 flags)
 		return -ENOMEM;
 	}
 	ret = examine(d, flags);
+	if (!ret && d->is_block && writable)
+		ret = claim(h->io, path, d, true);
 	if (!ret) {
 		if (d->bytes & (PAGE_SIZE - 1))
 			need_tail(d);
@@ -338,22 +384,48 @@ static int open_unnamed(const char *dir)
 	return -EEXIST;
 }
 
-/* A block device is opened exclusively by the system; a file is locked, until it is closed. */
-static int open_named(const char *path)
+/* A block device is claimed once it is known to be one. */
+static int lock_swap(struct host_io *io, const char *path, struct host_device *d)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	struct stat st;
-	int fd, err;
+	u32 naps = 0;
+	int err;
 
-	if (!stat(path, &st) && S_ISBLK(st.st_mode))
-		return open_path(path, O_RDWR | O_EXCL, 0);
-	fd = open_path(path, O_RDWR | O_CREAT, 0600);
-	if (fd < 0)
-		return fd;
-	if (!fcntl(fd, F_OFD_SETLK, &lock))
-		return fd;
-	err = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
-	close(fd);
+	if (d->is_block)
+		return claim(io, path, d, false);
+	do {
+		err = fcntl(d->fd, F_OFD_SETLK, &lock) ? -errno : 0;
+		if (err == -EAGAIN || err == -EACCES)
+			err = -EBUSY;
+	} while (wait_while_busy(err, &naps));
+	return err;
+}
+
+/*
+ * What was on a block device must not be found on it any more, and mounted, when part of it has been
+ * overwritten.
+ */
+static int wipe_signatures(struct host_device *d, u64 bytes)
+{
+	size_t left = (size_t)min(bytes, (u64)SIGNATURES);
+	char *zeros = aligned_alloc(PAGE_SIZE, left);
+	off_t at = 0;
+	int err = 0;
+
+	if (!zeros)
+		return -ENOMEM;
+	memset(zeros, 0, left);
+	while (!err && left) {
+		ssize_t n = pwrite(d->fd, zeros, left, at);
+
+		if (n > 0) {
+			left -= (size_t)n;
+			at += n;
+		} else if (!n || errno != EINTR) {
+			err = n ? -errno : -EIO;
+		}
+	}
+	free(zeros);
 	return err;
 }
 
@@ -361,8 +433,10 @@ static int open_named(const char *path)
 static int make_room(struct host_device *d, u64 bytes, u32 flags)
 {
 	if (d->is_block) {
-		if (d->bytes < bytes)
-			return -ENOSPC;
+		int err = d->bytes < bytes ? -ENOSPC : wipe_signatures(d, bytes);
+
+		if (err)
+			return err;
 	} else {
 		if (ftruncate(d->fd, 0) || ftruncate(d->fd, (off_t)bytes))
 			return -errno;
@@ -380,20 +454,6 @@ static int make_room(struct host_device *d, u64 bytes, u32 flags)
 	return 0;
 }
 
-/*
- * A program that died just now, io_uring and all, has its files open until the system has cleaned
- * up behind it, and whoever starts it again is not to be refused for that.
- */
-static int open_named_patiently(const char *path)
-{
-	const struct timespec nap = {.tv_nsec = BUSY_NAP_NS};
-	int fd;
-
-	for (u32 i = 0; (fd = open_named(path)) == -EBUSY && i < BUSY_NAPS; i++)
-		nanosleep(&nap, NULL);
-	return fd;
-}
-
 int rcl_host_open_swap(struct rcl_host *h, const char *path, const char *dir, u64 bytes, u32 flags)
 {
 	struct platform *p = &h->plat;
@@ -407,7 +467,7 @@ int rcl_host_open_swap(struct rcl_host *h, const char *path, const char *dir, u6
 		dir = secure_getenv("TMPDIR");
 	if (!path && (!dir || !*dir))
 		dir = "/var/tmp";
-	fd = path ? open_named_patiently(path) : open_unnamed(dir);
+	fd = path ? open_path(path, O_RDWR | O_CREAT, 0600) : open_unnamed(dir);
 	if (fd < 0)
 		return fd;
 	d = new_device(fd, true);
@@ -417,6 +477,8 @@ int rcl_host_open_swap(struct rcl_host *h, const char *path, const char *dir, u6
 	}
 	d->swap = true;
 	ret = examine(d, flags);
+	if (!ret && path)
+		ret = lock_swap(h->io, path, d);
 	if (!ret)
 		ret = make_room(d, bytes, flags);
 	if (!ret) {
@@ -495,6 +557,8 @@ int rcl_host_punch(struct rcl_host *h, u16 dev, u64 first, u64 nr)
 {
 	struct host_device *d = host_device(h, dev);
 	u64 end = (host_device_bytes(d) + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	/* Of a device only who has claimed it may drop what the system caches. */
+	int fd = d->claim ? rcl_host_claim_fd(d->claim) : d->fd;
 
 	if (!d->writable)
 		return -EBADF;
@@ -503,7 +567,7 @@ int rcl_host_punch(struct rcl_host *h, u16 dev, u64 first, u64 nr)
 	end = first + min(nr, end - first);
 	for (u64 i = first; d->swap && i < end; i++)
 		__atomic_store_n(&d->sums[i], 0, __ATOMIC_RELAXED);
-	while (fallocate(d->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	while (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			 (off_t)(first << PAGE_SHIFT), (off_t)((end - first) << PAGE_SHIFT))) {
 		if (errno != EINTR)
 			return -errno;
@@ -520,6 +584,7 @@ int rcl_host_devices_init(struct host_io *io)
 	io->devices = p->ops->reserve(p, HOST_MAX_DEVICES * sizeof(struct host_device *));
 	if (!io->devices)
 		return -ENOMEM;
+	list_init(&io->claims);
 	pthread_mutex_init(&io->devices_lock, NULL);
 	return 0;
 }

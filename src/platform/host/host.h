@@ -6,6 +6,7 @@
  *   arena.c    frames: frame N is the 4 KiB at base + N * 4096; page_zero, page_copy, stamps
  *   thread.c   tasks: threads that enter and leave, threads the engine spawns, futex waiting
  *   device.c   files and swap as block devices: opening, locking, checksums, sizes, durability
+ *   claim.c    claims to real block devices: who writes to one is alone with it
  *   queue.c    from pages to requests: plugs, merging of neighbours, dispatch, completion
  *   uring.c    requests done by io_uring
  *   pool.c     requests done by a pool of threads with preadv and pwritev
@@ -82,7 +83,8 @@ enum rcl_host_device_flag {
 };
 /*
  * Open a file or block device; page N of it is block N. Returns the device number, >= 0, or -errno.
- * The same file opened again (same st_dev and st_ino) gets its own number.
+ * The same file opened again (same st_dev and st_ino) gets its own number. -EBUSY: a block device
+ * that is to be written and that somebody outside this host has claimed.
  */
 int rcl_host_open_file(struct rcl_host *h, const char *path, u32 flags);
 /*
@@ -94,8 +96,8 @@ int rcl_host_open_swap(struct rcl_host *h, const char *path, const char *dir, u6
 void rcl_host_close_device(struct rcl_host *h, u16 dev);
 
 struct rcl_host_device_info {
-	u64 bytes; /* size now */
-	u64 st_dev, st_ino;
+	u64 bytes;	    /* size now */
+	u64 st_dev, st_ino; /* of a block device: its own number, and 0 */
 	bool direct, rotational, is_block, writable;
 	u64 reads, writes, read_bytes, written_bytes; /* requests and bytes so far */
 	u64 errors, checksum_errors;

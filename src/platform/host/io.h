@@ -5,6 +5,7 @@
  *   queue.c    makes requests of pages, hands them to the ring or the pool, and is told how each
  *              transfer went (rcl_host_request_step); it knows what is left to be done
  *   device.c   opens devices, knows their sizes and checksums
+ *   claim.c    claims block devices
  *   uring.c, pool.c   do transfers
  *   measure.c  notes how long they took
  *   faults.c   meddles with them
@@ -38,10 +39,11 @@ struct host_device {
 	int tail_fd;				   /* A: without O_DIRECT; -1 until one is needed */
 	bool swap, writable, is_block, rotational; /* c */
 	bool direct;				   /* A: fd has O_DIRECT */
-	u64 bytes;	    /* A: size, or where it will be after rcl_host_truncate */
-	u64 st_dev, st_ino; /* c */
-	u32 *sums;	    /* A each: checksum of a swap slot, 0 = reads as zeros */
-	u64 nr_slots;	    /* c */
+	u64 bytes;		  /* A: size, or where it will be after rcl_host_truncate */
+	u64 st_dev, st_ino;	  /* c: which file; a block device: its number, and 0 */
+	struct host_claim *claim; /* c: block devices that are written; NULL: none */
+	u32 *sums;		  /* A each: checksum of a swap slot, 0 = reads as zeros */
+	u64 nr_slots;		  /* c */
 	u64 reads, writes, read_bytes, written_bytes, errors, checksum_errors; /* A */
 };
 
@@ -81,6 +83,7 @@ struct host_request {
 	struct rcl_io pages[HOST_REQUEST_PAGES];
 };
 
+struct host_claim;   /* claim.c */
 struct host_rings;   /* uring.c */
 struct host_pool;    /* pool.c */
 struct host_measure; /* measure.c */
@@ -91,6 +94,7 @@ struct host_io {
 	struct host_device **devices; /* A entries */
 	pthread_mutex_t devices_lock; /* never held while waiting for anything but the system */
 	u32 devices_next;	      /* D: where to look for a free number */
+	struct list_head claims;      /* D: claim.c */
 
 	struct host_request *requests; /* c: io_depth of them: their number is the bound */
 	u64 free_requests;	       /* A: generation << 32 | index + 1 */
@@ -133,6 +137,18 @@ void rcl_host_devices_exit(struct host_io *io);
 u32 rcl_host_checksum(const void *page);
 /* Has the device, as it is now, nothing at this place and behind it? */
 bool rcl_host_device_at_end(const struct host_device *d, u64 offset);
+
+/* ---- claim.c ---- */
+
+/*
+ * Claim the block device `number`, which is at path: 0, or -EBUSY, -ENODEV or what open() says.
+ * shared: others of this host may, too.
+ */
+int rcl_host_claim(struct host_io *io, const char *path, dev_t number, bool shared,
+		   struct host_claim **out);
+void rcl_host_unclaim(struct host_io *io, struct host_claim *c);
+/* A descriptor that the system knows for the claimant's. */
+int rcl_host_claim_fd(const struct host_claim *c);
 
 /* ---- queue.c ---- */
 
