@@ -64,8 +64,13 @@ static int open_swap(struct run *r)
 	if (r->req->swap < 2 * PAGE_SIZE)
 		return 0;
 	ret = rcl_host_open_swap(w->host, w->opt->swap_path, w->dir, r->req->swap, RCL_HOST_WRITE);
-	if (ret < 0)
-		return ret;
+	if (ret < 0) {
+		r->explained = true;
+		return rcl_error_set(r->err, ret, "swap of %llu bytes %s %s: %s",
+				     (unsigned long long)r->req->swap,
+				     w->opt->swap_path ? "on" : "in", w->opt->swap_path ?: w->dir,
+				     strerror(-ret));
+	}
 	r->swap = (u16)ret;
 	w->has_swap = true;
 	return 0;

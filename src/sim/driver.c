@@ -546,7 +546,7 @@ static int explain(struct run *r, int ret, struct rcl_error *err)
 int rcl_run_in(const struct world_ops *world, const struct rcl_sim_request *req, void *world_arg,
 	       struct rcl_sim_result *res, struct rcl_error *err)
 {
-	struct run r = {.req = req, .res = res, .world = world, .world_arg = world_arg};
+	struct run r = {.req = req, .res = res, .world = world, .world_arg = world_arg, .err = err};
 	int ret = rcl_sim_request_check(req, err);
 
 	memset(res, 0, sizeof(*res));
@@ -555,7 +555,7 @@ int rcl_run_in(const struct world_ops *world, const struct rcl_sim_request *req,
 	ret = set_up(&r);
 	if (!ret)
 		ret = play(&r);
-	if (ret)
+	if (ret && !r.explained)
 		explain(&r, ret, err);
 	tear_down(&r, ret != -EDEADLK);
 	if (ret)

@@ -70,6 +70,8 @@ struct run {
 	const struct world_ops *world; /* c: what it stands on (world.h) */
 	void *world_arg;	       /* c: what the caller told it */
 	void *world_state;	       /* its own */
+	struct rcl_error *err;	       /* c: where to say why, if that is more than a number */
+	bool explained;		       /* somebody did */
 	void *content;		       /* of a world that keeps its own account of it */
 	int verified;		       /* how that ended */
 	struct platform *plat;

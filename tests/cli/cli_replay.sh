@@ -114,4 +114,5 @@ expect 1 replay "$t" --dir "$work/no/folder"
 says "no/folder"
 expect 2 replay "$t" --json --csv
 expect 1 replay "$t" --limit 50% --swap "$work/no/folder/swap"
+says "no/folder/swap: No such file"
 finish
