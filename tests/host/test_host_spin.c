@@ -30,7 +30,7 @@ static struct world *new_world(u32 cpus)
 
 	w->h.plat.ops = &ops;
 	w->h.cfg.spin_ns = MOST;
-	w->h.online_cpus = cpus;
+	w->h.usable_cpus = cpus;
 	w->now = 1000 * US;
 	return w;
 }
@@ -88,7 +88,7 @@ static void a_processor_stays_free(void **state)
 	assert_int_not_equal(rcl_host_spin_begin(&w->h, &other), 0);
 	rcl_host_spin_stop(&w->h, &other);
 	/* There is only one. */
-	w->h.online_cpus = 1;
+	w->h.usable_cpus = 1;
 	assert_int_equal(rcl_host_spin_begin(&w->h, &w->spin), 0);
 	free(w);
 }

@@ -8,11 +8,10 @@
  * and the word `alive`. Descriptions of the host itself are plain copies; nothing of them is freed
  * or unmapped in a child, as its addresses may belong to something else by then.
  */
-#define _GNU_SOURCE 1 /* sched_getaffinity */
+#include "platform/host/cpus.h"
 #include "platform/host/internal.h"
 #include "platform/reserve.h"
 
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -105,14 +104,6 @@ static u64 system_seed(void)
 	return seed;
 }
 
-/* That the calling thread may use; the others are taken to be like it. */
-static u32 online_cpus(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (u32)CPU_COUNT(&set);
-}
-
 static int fill_config(struct rcl_host_config *cfg)
 {
 	/* A page-table word has 32 bits for the frame. */
@@ -161,7 +152,7 @@ int rcl_host_create(const struct rcl_host_config *cfg, struct rcl_host **out)
 	h->opened_at = monotonic();
 	h->random_state = h->cfg.seed;
 	h->end_io = rcl_end_io;
-	h->online_cpus = online_cpus();
+	h->usable_cpus = rcl_host_usable_cpus();
 	err = rcl_host_threads_init(h);
 	if (err) {
 		free(h);

@@ -11,6 +11,7 @@
  *   uring.c    requests done by io_uring
  *   pool.c     requests done by a pool of threads with preadv and pwritev
  *   spin.c     looking for the end of a read before going to sleep for it
+ *   cpus.c     how many processors there are for that
  *   measure.c  how long I/O takes, where that is wanted
  *   faults.c   faults injected on purpose, for tests
  *
@@ -108,6 +109,9 @@ int rcl_host_sync(struct rcl_host *h, u16 dev);
 int rcl_host_truncate(struct rcl_host *h, u16 dev, u64 bytes);
 /* Give the disk space of blocks [first, first + nr) back; they read as zeros. */
 int rcl_host_punch(struct rcl_host *h, u16 dev, u64 first, u64 nr);
+
+/* Pages whose I/O has been submitted and has not ended. */
+u32 rcl_host_io_under_way(const struct rcl_host *h);
 
 /* Which way I/O goes: "io_uring" or "threads". */
 const char *rcl_host_io_backend(const struct rcl_host *h);

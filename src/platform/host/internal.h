@@ -82,7 +82,7 @@ struct rcl_host {
 	u32 sleepers[1u << HOST_SLEEPERS_BITS]; /* A: threads asleep, by their word's address */
 
 	/* spin.c */
-	u32 online_cpus; /* c: that who opened it may use */
+	u32 usable_cpus; /* c: that who opened it could keep busy (cpus.c) */
 	u32 awake;	 /* A: threads spawned by the engine that are not asleep */
 	u32 spinners;	 /* A: threads that look for the end of a read */
 

@@ -14,7 +14,7 @@
  *     behind with writing, are slept for;
  *   - only on a processor that nothing else of the machine's needs: one is left free besides those
  *     for its own threads that are awake (kswapd, flushers) and for others that look. With one
- *     processor nobody does.
+ *     processor, or a quota for no more, nobody does.
  *
  * What the rest of the system needs is not known here. The thread can be preempted at any time.
  */
@@ -24,7 +24,7 @@ static bool take_cpu(struct rcl_host *h)
 {
 	u32 busy = __atomic_load_n(&h->awake, __ATOMIC_RELAXED);
 
-	if (busy + __atomic_add_fetch(&h->spinners, 1, __ATOMIC_RELAXED) < h->online_cpus)
+	if (busy + __atomic_add_fetch(&h->spinners, 1, __ATOMIC_RELAXED) < h->usable_cpus)
 		return true;
 	__atomic_sub_fetch(&h->spinners, 1, __ATOMIC_RELAXED);
 	return false;
