@@ -276,7 +276,7 @@ static int cache_add(struct rcl *m, struct folio *f, swp_entry_t e, gfp_t gfp, v
 	RCL_ASSERT(folio_test(f, PG_locked) && !folio_test(f, PG_swapcache));
 	folio_get(f);
 	folio_set(f, PG_swapcache);
-	f->private_ = e;
+	hint_set(&f->private_, e);
 	spin_lock(&a->lock);
 	RCL_ASSERT(!swap_word_is_folio(a->cache[offset]));
 	/* A shadow holds its place: no node is needed, and the count stays. */
@@ -301,7 +301,7 @@ static int cache_add(struct rcl *m, struct folio *f, swp_entry_t e, gfp_t gfp, v
 out:
 	if (err) {
 		folio_clear(f, PG_swapcache);
-		f->private_ = 0;
+		hint_set(&f->private_, 0);
 		folio_ref_add(f, -1);
 	}
 	while (spares.nr)
@@ -324,7 +324,7 @@ static void cache_remove(struct rcl *m, struct folio *f, void *shadow)
 	if (!shadow)
 		tree_del(a, offset);
 	folio_clear(f, PG_swapcache);
-	f->private_ = 0;
+	hint_set(&f->private_, 0);
 	mod_node_state(folio_node(m, f), NR_FILE_PAGES, -1);
 	rcl_mod_folio_state(m, f, NR_SWAPCACHE, -1);
 	spin_unlock(&a->lock);
