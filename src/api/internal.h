@@ -70,12 +70,12 @@ struct rcl_group {
 struct old_dir;
 
 struct rcl_area {
-	/* What pinning reads: one cache line. */
+	/* What pinning reads: one cache line. The first four are known to reclaim/inline.h. */
 	u64 pages;		     /* A */
 	struct page_table **dir;     /* A: tables of 512 pages each; NULL: not known yet */
-	struct mm *mm;		     /* c */
 	char *arena;		     /* c */
 	size_t versions;	     /* c: mm->version_distance; 0: not RCL_AREA_OPTIMISTIC */
+	struct mm *mm;		     /* c */
 	struct rcl_machine *machine; /* c */
 	struct rcl_group *group;     /* c: NULL = none */
 	struct backing *backing;     /* c: NULL = anonymous */
@@ -180,9 +180,9 @@ void rcl_machine_close_device(struct rcl_machine *machine, int dev);
 
 /* How long a call has been waiting for memory. */
 struct patience {
-	u64 ns;	  /* the next sleep */
-	u32 seen; /* machine->freed before the last attempt */
-	u32 writes_waited;
+	u64 ns;	     /* the next sleep */
+	u32 seen;    /* machine->freed before the last attempt */
+	u32 looks;   /* paid for so far */
 	s64 written; /* pages, before the last attempt */
 };
 void rcl_patience_begin(struct rcl_machine *machine, struct patience *p);

@@ -38,7 +38,8 @@ struct task {
 	s32 oom_score_adj;	    /* -1000..1000 */
 	struct reclaim_state *reclaim_state;
 	u32 futile_rounds; /* that its last reclaim, without progress, counts for besides its own */
-	bool met_dirty; /* its last reclaim freed nothing, but met pages of files to be written */
+	bool met_dirty;	 /* its last reclaim freed nothing, but met pages of files to be written */
+	bool met_locked; /* it has met pages that others had locked; cleared by who looks at this */
 	bool memcg_in_oom;
 
 	/* dirty throttling (writeback.c) */

@@ -94,9 +94,9 @@ static inline void fault_anon(struct fault_world *w, uint64_t pages)
 	assert_ok(rcl_area_anon(w->machine, NULL, pages, 0, &w->area));
 }
 
-/* A file whose page N is filled from N, as an area. */
-static inline void fault_file(struct fault_world *w, const char *name, uint64_t pages,
-			      uint32_t flags)
+/* A file whose page N is filled from N, as an area of a group, or (NULL) of none. */
+static inline void fault_file_of(struct fault_world *w, struct rcl_group *group, const char *name,
+				 uint64_t pages, uint32_t flags)
 {
 	int fd = open(folder_file(&w->folder, name), O_RDWR | O_CREAT | O_TRUNC, 0600);
 	static uint64_t page[RCL_PAGE_SIZE / 8];
@@ -107,8 +107,13 @@ static inline void fault_file(struct fault_world *w, const char *name, uint64_t 
 		assert_int_equal(write(fd, page, sizeof(page)), sizeof(page));
 	}
 	assert_ok(close(fd));
-	assert_ok(rcl_area_file(w->machine, NULL, folder_file(&w->folder, name), flags, &w->area));
+	assert_ok(rcl_area_file(w->machine, group, folder_file(&w->folder, name), flags, &w->area));
 	assert_int_equal(rcl_area_pages(w->area), pages);
+}
+static inline void fault_file(struct fault_world *w, const char *name, uint64_t pages,
+			      uint32_t flags)
+{
+	fault_file_of(w, NULL, name, pages, flags);
 }
 
 /* Pin a page for reading; what came of it. If it could be, it must be as seed says. */

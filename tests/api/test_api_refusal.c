@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Refusals: with everything pinned, who wants one page more is told so after a look or two at all
- * pages, not after sixteen rounds of looks at them, and who unpins some gets the next.
+ * pages, not after sixteen rounds of looks at them, and who unpins some gets the next. Who finds
+ * everything being read, by others, is not refused: that will be over.
  */
-#include "api_test.h"
+#include "fault_world.h"
 
 #include <inttypes.h>
 
@@ -155,6 +156,52 @@ static void of_a_limit(void **state)
 	empty(&p);
 }
 
+#define READ_NS	    100000000ull
+#define READ_BUDGET (1 * MIB)
+#define READ_PAGES  (4 * READ_BUDGET / RCL_PAGE_SIZE)
+
+/*
+ * All that there is room for is being read, slowly. A page more can be had when it has been, without
+ * asking to wait; not by who asks not to.
+ */
+static void while_all_is_read(void **state, bool grouped)
+{
+	struct rcl_options opt = RCL_OPTIONS_INIT;
+	struct rcl_group *group = NULL;
+	struct fault_world w = {0};
+	struct rcl_pin pin;
+
+	folder_make(&w.folder);
+	opt.budget = grouped ? 16 * READ_BUDGET : READ_BUDGET;
+	fault_open_with(state, &w, &opt);
+	if (grouped) {
+		assert_ok(rcl_group_create(w.machine, NULL, "reading", &group));
+		assert_ok(rcl_group_set_max(group, READ_BUDGET));
+	}
+	fault_file_of(&w, group, "file", READ_PAGES, 0);
+	fault_begin(&w, fault_always(RCL_FAULT_DELAY, RCL_IO_READ, READ_NS));
+	for (uint64_t page = 0; page < READ_PAGES / 2; page += 64)
+		assert_ok(rcl_prefetch(w.area, page, 64));
+	assert_int_equal(rcl_pin(w.area, READ_PAGES - 1, RCL_READ | RCL_TRY, &pin), -EAGAIN);
+	assert_ok(try_page(w.area, READ_PAGES - 1, READ_PAGES - 1));
+	assert_true(fault_hits(&w, 0));
+	assert_ok(rcl_area_close(w.area));
+	if (group)
+		assert_ok(rcl_group_destroy(group));
+	assert_ok(rcl_close(w.machine));
+	folder_remove(&w.folder);
+}
+
+static void of_nothing_that_is_read(void **state)
+{
+	while_all_is_read(state, false);
+}
+
+static void of_nothing_that_a_group_reads(void **state)
+{
+	while_all_is_read(state, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -163,6 +210,8 @@ int main(void)
 		cmocka_unit_test_prestate(of_a_file, NULL),
 		cmocka_unit_test_prestate(of_a_file, (void *)1),
 		cmocka_unit_test(of_a_limit),
+		FAULT_TEST(of_nothing_that_is_read),
+		FAULT_TEST(of_nothing_that_a_group_reads),
 	};
 
 	alarm(WATCHDOG_SECONDS);

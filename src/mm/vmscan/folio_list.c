@@ -412,6 +412,8 @@ u32 rcl_shrink_folio_list(struct rcl *m, struct list_head *folios, struct node *
 		if (likely(folio_trylock(f))) {
 			sc->nr_scanned++;
 			fate = is_plain_cache(f) ? free_plain_cache(&s, f) : decide(&s, f);
+		} else {
+			rcl_current(m)->met_locked = true;
 		}
 		switch (fate) {
 		case FATE_FREED:

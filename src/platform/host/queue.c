@@ -534,6 +534,11 @@ u32 rcl_host_io_kick(struct rcl_host *h, const u32 *word)
 	return h->io->rings ? rcl_host_rings_kick(h->io, word) : 0;
 }
 
+u32 rcl_host_io_under_way(const struct rcl_host *h)
+{
+	return __atomic_load_n(&h->io_inflight, __ATOMIC_RELAXED);
+}
+
 const char *rcl_host_io_backend(const struct rcl_host *h)
 {
 	return h->io->rings ? "io_uring" : "threads";
