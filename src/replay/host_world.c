@@ -204,8 +204,12 @@ static int create_file(struct run *r, const char *name, u32 region, u64 pages, s
 		w->cap_files = cap;
 	}
 	dev = open_unnamed(r, pages, region);
-	if (dev < 0)
-		return dev;
+	if (dev < 0) {
+		r->explained = true;
+		return rcl_error_set(r->err, dev, "a file of %llu KiB in %s: %s",
+				     (unsigned long long)(pages << (PAGE_SHIFT - 10)), w->dir,
+				     strerror(-dev));
+	}
 	w->files[w->nr_files++] = (u16)dev;
 	ret = rcl_mapping_create(r->m, name, (u16)dev, 0, pages,
 				 r->req->no_buffers ? 0 : MAPPING_BUFFERS, out);

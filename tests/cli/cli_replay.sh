@@ -115,4 +115,22 @@ says "no/folder"
 expect 2 replay "$t" --json --csv
 expect 1 replay "$t" --limit 50% --swap "$work/no/folder/swap"
 says "no/folder/swap: No such file"
+# A disk that is full, or a limit on files: it is not the machine that has no room.
+(trap '' XFSZ && ulimit -f 2048 && exec "$reclaim" replay "$t" --swap-size 1M --dir "$work/dir") \
+	> "$work/out" 2>&1 && fail "a file larger than files may be"
+grep -q "a file of 6000 KiB in $work/dir: File too large" "$work/out" || fail "$(cat "$work/out")"
+if unshare -rm true 2> /dev/null; then
+	unshare -rm sh -c 'mount -t tmpfs -o size=3M none "$1" || exit 77
+		shift; exec "$@"' - "$work/dir" "$reclaim" replay "$t" --limit 50% --dir "$work/dir" \
+		> "$work/out" 2>&1
+	case $? in
+	1) grep -q "a file of 6000 KiB in $work/dir: No space left" "$work/out" ||
+		fail "$(cat "$work/out")" ;;
+	77) echo "a full disk: skipped, cannot mount" ;;
+	*) fail "a full disk: $(cat "$work/out")" ;;
+	esac
+else
+	echo "a full disk: skipped, no namespaces"
+fi
+[ -z "$(ls -A "$work/dir")" ] || [ "$(ls "$work/dir")" = swap ] || fail "files stay behind"
 finish
