@@ -34,7 +34,7 @@ add_library(reclaim::reclaim ALIAS reclaim-shared)
 add_library(reclaim::static ALIAS reclaim-static)
 
 install(TARGETS reclaim-shared reclaim-static EXPORT reclaim)
-install(FILES include/reclaim/reclaim.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/reclaim)
+install(FILES include/reclaim/reclaim.h include/reclaim/inline.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/reclaim)
 
 # pkg-config
 string(REPLACE ";" " " RCL_PC_REQUIRES "${RCL_HOST_MODULES}")

@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "reclaim/reclaim.h"
+#include "reclaim/inline.h"
 
 #define MAX_REPEATS 31
 #define BATCH	    (1u << 16)
@@ -143,6 +143,20 @@ static uint64_t ours_peek(const struct bench *b, const uint32_t *order)
 	return sum;
 }
 
+static uint64_t ours_peek_inline(const struct bench *b, const uint32_t *order)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < BATCH; i++) {
+		struct rcl_peek peek;
+
+		if (!rcl_peek_inline(b->area, order[i], &peek) || !rcl_peek_ok_inline(&peek))
+			abort();
+		sum += (uintptr_t)peek.addr;
+	}
+	return sum;
+}
+
 static uint64_t words_pin(const struct bench *b, const uint32_t *order)
 {
 	for (unsigned i = 0; i < BATCH; i++) {
@@ -228,11 +242,14 @@ static const struct {
 	const char *name;
 	uint64_t (*ours)(const struct bench *, const uint32_t *);
 	uint64_t (*peer)(const struct bench *, const uint32_t *);
+	uint32_t flags;
 } cases[] = {
-	{"pin to read + unpin", ours_pin, words_pin},
-	{"pin to write + unpin", ours_pin_write, words_pin},
-	{"optimistic read", ours_peek, words_peek},
-	{"optimistic read, against the words' pin", ours_peek, words_pin},
+	{"pin to read + unpin", ours_pin, words_pin, 0},
+	{"pin to write + unpin", ours_pin_write, words_pin, 0},
+	{"optimistic read", ours_peek, words_peek, RCL_AREA_OPTIMISTIC},
+	{"optimistic read, in line", ours_peek_inline, words_peek, RCL_AREA_OPTIMISTIC},
+	{"optimistic read, words pinned", ours_peek, words_pin, RCL_AREA_OPTIMISTIC},
+	{"  in line", ours_peek_inline, words_pin, RCL_AREA_OPTIMISTIC},
 };
 
 static void open_bench(struct bench *b, struct rcl_machine **machine, uint64_t pages,
@@ -279,7 +296,7 @@ static void run(uint64_t pages, unsigned repeats)
 	for (unsigned flags = 0; flags <= RCL_AREA_OPTIMISTIC; flags += RCL_AREA_OPTIMISTIC) {
 		open_bench(&b, &machine, pages, flags);
 		for (unsigned c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
-			if ((cases[c].ours == ours_peek) != !!flags)
+			if (cases[c].flags != flags)
 				continue;
 			for (unsigned r = 0; r < repeats; r++) {
 				ours[r] = one_thread(&b, cases[c].ours, pages);

@@ -12,8 +12,11 @@
  * the caller's choice (wait.c), and it is made with nothing pinned by this call: who wants several
  * pages lets go of those it has before it sleeps, so two such calls cannot wait for each other.
  */
+#include <stddef.h>
+
 #include "api/internal.h"
 #include "mm/pin.h"
+#include "reclaim/inline.h"
 
 /* Pages of a range or batch that are prefetched before the first of them is pinned. */
 #define PREFETCH_CHUNK 1024u
@@ -346,55 +349,55 @@ int rcl_prefetch(struct rcl_area *area, uint64_t first, uint64_t nr)
 
 /* ---- peeking ------------------------------------------------------------------------------- */
 
-/* What of a word must stay the same: the place, and that no pin is for writing. */
-#define WORD_STATE (PTE_PRESENT | PTE_ZERO | (u64)PTE_MAX_WRITE_PINS << PTE_WRITE_PIN_SHIFT)
-#define WORD_SEEN  (WORD_STATE | 0xffffffffull << PTE_PFN_SHIFT)
+/* What inline.h says of words is what the engine means. */
+_Static_assert(RCL_TABLE_WORDS_ == PTRS_PER_TABLE &&
+		       sizeof(struct page_table) == RCL_TABLE_WORDS_ * sizeof(u64),
+	       "tables, and the way from them to versions");
+_Static_assert(RCL_WORD_HERE_ == PTE_PRESENT && RCL_WORD_USED_ == PTE_ACCESSED, "bits");
+_Static_assert(RCL_WORD_PLACE_ == 0xffffffffull << PTE_PFN_SHIFT && PTE_PFN_SHIFT == PAGE_SHIFT,
+	       "a frame's number is its place in the arena");
+_Static_assert(RCL_WORD_STATE_ ==
+		       (PTE_PRESENT | PTE_ZERO | (u64)PTE_MAX_WRITE_PINS << PTE_WRITE_PIN_SHIFT),
+	       "there, and no pin for writing");
+_Static_assert(RCL_WORD_SEEN_ == (RCL_WORD_STATE_ | PTE_IDENTITY),
+	       "the place, and writes that have ended");
+_Static_assert(offsetof(struct rcl_area, pages) == offsetof(struct rcl_area_front_, pages) &&
+		       offsetof(struct rcl_area, dir) == offsetof(struct rcl_area_front_, tables) &&
+		       offsetof(struct rcl_area, arena) ==
+			       offsetof(struct rcl_area_front_, arena) &&
+		       offsetof(struct rcl_area, versions) ==
+			       offsetof(struct rcl_area_front_, versions),
+	       "how an area begins");
 
 /*
- * A word that does not say "here, accessed, not pinned for writing". If all it lacks is that it was
- * accessed, reclaim is to see that the page is in use. Should the word change just now, another time.
+ * The page is there, and only lacks that it was accessed, so that reclaim sees it in use. Should
+ * its word change just now, another time.
  */
-static __attribute__((noinline, cold)) bool peek_unusual(struct rcl_area *area, pte_t *pte,
-							 pte_t word)
+static __attribute__((noinline, cold)) bool peek_unused(struct rcl_area *area, u64 page,
+							struct rcl_peek *peek)
 {
-	if ((word & WORD_STATE) != PTE_PRESENT)
+	struct page_table *t;
+	pte_t *pte, word;
+
+	if (page >= area_pages(area) || !area->versions)
 		return false;
-	pte_change(area->mm, pte, word, word | PTE_ACCESSED);
-	return true;
+	t = __atomic_load_n(&__atomic_load_n(&area->dir, __ATOMIC_ACQUIRE)[page / PTRS_PER_TABLE],
+			    __ATOMIC_ACQUIRE);
+	if (!t)
+		return false;
+	pte = &t->e[page % PTRS_PER_TABLE];
+	word = pte_read(pte);
+	return (word & RCL_WORD_STATE_) == PTE_PRESENT &&
+	       pte_change(area->mm, pte, word, word | PTE_ACCESSED) &&
+	       rcl_peek_used_(area, page, peek);
 }
 
 bool rcl_peek(struct rcl_area *area, uint64_t page, struct rcl_peek *peek)
 {
-	size_t distance = area->versions;
-	struct page_table *t;
-	u64 version, *vp;
-	pte_t *pte, word;
-
-	if (unlikely(page >= area_pages(area) || !distance))
-		return false;
-	t = __atomic_load_n(&__atomic_load_n(&area->dir, __ATOMIC_ACQUIRE)[page / PTRS_PER_TABLE],
-			    __ATOMIC_ACQUIRE);
-	if (unlikely(!t))
-		return false;
-	pte = &t->e[page % PTRS_PER_TABLE];
-	vp = pte_version_at(pte, distance);
-	version = __atomic_load_n(vp, __ATOMIC_ACQUIRE);
-	word = __atomic_load_n(pte, __ATOMIC_ACQUIRE);
-	if (unlikely((word & (WORD_STATE | PTE_ACCESSED)) != (PTE_PRESENT | PTE_ACCESSED)) &&
-	    !peek_unusual(area, pte, word))
-		return false;
-	peek->addr = area->arena + (pte_pfn(word) << PAGE_SHIFT);
-	peek->word = pte;
-	peek->version = vp;
-	peek->word_seen = word;
-	peek->version_seen = version;
-	return true;
+	return likely(rcl_peek_used_(area, page, peek)) || peek_unused(area, page, peek);
 }
 
 bool rcl_peek_ok(const struct rcl_peek *peek)
 {
-	/* What was read of the page was read before the word, and that before the version (pin.h). */
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return !((__atomic_load_n(peek->word, __ATOMIC_ACQUIRE) ^ peek->word_seen) & WORD_SEEN) &&
-	       __atomic_load_n(peek->version, __ATOMIC_RELAXED) == peek->version_seen;
+	return rcl_peek_ok_inline(peek);
 }

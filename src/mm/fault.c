@@ -95,7 +95,7 @@ static bool same_entry(const struct mm *mm, pte_t now, pte_t old)
 	if (likely(now == old))
 		return true;
 	return mm_is_threaded(mm) && pte_present(old) &&
-	       !((now ^ old) & ~(PTE_PINS | PTE_ACCESSED | PTE_DIRTY));
+	       !((now ^ old) & ~(PTE_PINS | PTE_WRITES | PTE_ACCESSED | PTE_DIRTY));
 }
 
 /* The entry, with page_table_lock held, if it still is `old` and may change; else NULL, no lock. */

@@ -48,7 +48,7 @@
  */
 struct mm_state {
 	struct page_table *tables; /* c */
-	u64 *versions;		   /* c: of their words (pte_version); NULL without threads */
+	u64 *versions;		   /* c: of each (pte_version); NULL without threads */
 	u32 *table_frames;	   /* lock: while free; else c */
 	struct spinlock lock;
 	u32 free_table, nr_tables;	 /* lock: first free number, NIL; numbers ever used */
@@ -58,7 +58,7 @@ struct mm_state {
 
 static size_t versions_size(const struct rcl *m)
 {
-	return m->nr_frames * PAGE_SIZE / PTES_PER_VERSION;
+	return m->nr_frames * sizeof(u64);
 }
 
 int rcl_mm_init(struct rcl *m)

@@ -7,7 +7,8 @@
  *
  *   none      0
  *   present   bit 0 set; bit 1 writable; bit 5 accessed; bit 6 dirty; bit 9 the shared zero page;
- *             bits 12..43 frame (upper levels: number of a table); bits 48..63 pins (host)
+ *             bits 12..43 frame (upper levels: number of a table); on the host bits 44..47 writes
+ *             that have ended, bits 48..63 pins (pin.h)
  *   swapped   bit 0 clear, bit 2 set; bit 1: the page was this process's alone; bits 3..7 swap
  *             area; bits 8..57 offset in it
  *
@@ -29,8 +30,10 @@ typedef u64 pte_t;
 #define PTE_ZERO	    (1ull << 9)
 #define PTE_SWAP_EXCLUSIVE  PTE_WRITE
 #define PTE_PFN_SHIFT	    12
+#define PTE_WRITES_SHIFT    44
 #define PTE_PIN_SHIFT	    48
 #define PTE_WRITE_PIN_SHIFT 58
+#define PTE_WRITES	    (15ull << PTE_WRITES_SHIFT)
 #define PTE_PINS	    (~0ull << PTE_PIN_SHIFT)
 
 /* Entries change under page_table_lock, but are also looked at without it: a hint, or a second look
@@ -147,24 +150,23 @@ static inline bool mm_is_threaded(const struct mm *mm)
 }
 
 /*
- * The version of a word, for optimistic readers (pin.h): it changes whenever the word loses its
- * frame. The words of a cache line share one, so that versions of many pages stay in a cache that
- * their words have long outgrown. They lie in the order of the tables.
+ * The version of a table's words, for optimistic readers (pin.h): it changes whenever one of them
+ * loses its frame, or starts to count writes from 0 again. Versions lie in the order of the tables.
  */
-#define PTES_PER_VERSION 8
 static inline u64 *pte_version_at(const pte_t *p, size_t distance)
 {
-	return (u64 *)((uintptr_t)p / (PTES_PER_VERSION * sizeof(pte_t)) * sizeof(u64) + distance);
+	return (u64 *)((uintptr_t)p / sizeof(struct page_table) * sizeof(u64) + distance);
 }
 static inline u64 *pte_version(const struct mm *mm, const pte_t *p)
 {
 	return pte_version_at(p, mm->version_distance);
 }
 
+/* A word that counts its writes anew is as good as one without its frame. */
+#define PTE_IDENTITY (PTE_PRESENT | PTE_ZERO | PTE_WRITES | 0xffffffffull << PTE_PFN_SHIFT)
 static inline bool pte_loses_frame(pte_t old, pte_t new)
 {
-	return (old & (PTE_PRESENT | PTE_ZERO)) == PTE_PRESENT &&
-	       (!pte_present(new) || new &PTE_ZERO || pte_pfn(old) != pte_pfn(new));
+	return (old & (PTE_PRESENT | PTE_ZERO)) == PTE_PRESENT && (old ^ new) & PTE_IDENTITY;
 }
 /*
  * Change a word that may be present, so that no pin or access that comes at the same time is lost:

@@ -21,10 +21,14 @@ void rcl_unpin_page(struct rcl *m, struct mm *mm, u64 vpn, pte_t *pte)
 {
 	struct folio *f = pfn_folio(m, pte_pfn(pte_read(pte)));
 	struct mapping *mapping = folio_is_anon(f) ? NULL : f->mapping;
+	pte_t old;
 
-	(void)mm, (void)vpn;
+	(void)vpn;
 	rcl_folio_mark_dirty(m, f);
-	__atomic_fetch_sub(pte, pte_pin_of(true), __ATOMIC_RELEASE);
+	old = pte_read(pte);
+	while (!__atomic_compare_exchange_n(pte, &old, pte_end_write(mm, pte, old), true,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
 	/* (The file stays: this is an access to its mapping, which the owner keeps.) */
 	if (mapping)
 		rcl_balance_dirty_pages(m, mapping);

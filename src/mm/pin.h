@@ -16,17 +16,20 @@
  * Words live in page tables, which go with munmap (and a moving mremap). Whoever pins without
  * mm->lock, or keeps a pointer to a word, sees to it that its range stays mapped meanwhile.
  *
- * Words have versions (pte_version in mm.h), for optimistic readers: a version counts the pins for
- * writing that have ended, and the times a word lost its frame. Eight words share one: a write can
- * make the readers of neighbouring pages try again, though not one that is only under way.
- * Versions are only kept for address spaces that ask for it (mm->versions).
+ * Words have versions, for optimistic readers: bits 44..47 count the pins for writing that have
+ * ended. What four bits cannot tell apart, the version of the word's table does (pte_version in
+ * mm.h): it changes before a count goes from 15 to 0, and when a word of the table has lost its
+ * frame. So the version of a page that is written to lies in the word, which its reader reads
+ * anyway, and that of half a thousand pages that are not is one number that stays in the cache.
+ * The price: a page lost, or a sixteenth write, makes whoever is reading one of the table's others
+ * try again. Versions are only kept for address spaces that ask for it (mm->versions).
  *
  * An optimistic reader takes the version, then a word without pins for writing, looks at the page,
  * and then finds the same word (but for pins for reading, accessed and dirty), and after that the
  * same version. Then what it has seen was the page, and nobody wrote to it: had it seen a byte
- * of a write, then the word would have the writer's pin, or the pin is over and has left the
- * version changed before it went. Pages change only under such pins, so who reads this way must not
- * write to the page's file by other ways.
+ * of a write, then the word would have the writer's pin, or another count of writes, or the pin is
+ * over and the version was changed before it went. Pages change only under such pins, so who reads
+ * this way must not write to the page's file by other ways.
  */
 #ifndef RCL_MM_PIN_H
 #define RCL_MM_PIN_H
@@ -98,6 +101,18 @@ static inline bool rcl_pin_fast(struct mm *mm, pte_t *pte, bool write, u64 *pfn)
  */
 int rcl_pin_page(struct rcl *m, struct mm *mm, u64 vpn, u32 how, pte_t **pte, u64 *pfn);
 
+/* What becomes of a word when a pin for writing ends. */
+static inline pte_t pte_end_write(struct mm *mm, pte_t *pte, pte_t old)
+{
+	pte_t new = old - pte_pin_of(true);
+
+	if (!mm->versions)
+		return new;
+	if (unlikely((old & PTE_WRITES) == PTE_WRITES))
+		__atomic_fetch_add(pte_version(mm, pte), 1, __ATOMIC_ACQ_REL);
+	return (new & ~PTE_WRITES) | ((old + (1ull << PTE_WRITES_SHIFT)) & PTE_WRITES);
+}
+
 /* Undo a pin; the long way when a page pinned for writing was cleaned meanwhile (needs a task). */
 static inline bool rcl_unpin_fast(struct mm *mm, pte_t *pte, bool write)
 {
@@ -107,13 +122,11 @@ static inline bool rcl_unpin_fast(struct mm *mm, pte_t *pte, bool write)
 		__atomic_fetch_sub(pte, PTE_PIN, __ATOMIC_RELEASE);
 		return true;
 	}
-	if (mm->versions)
-		__atomic_fetch_add(pte_version(mm, pte), 1, __ATOMIC_ACQ_REL);
 	old = __atomic_load_n(pte, __ATOMIC_RELAXED);
 	do {
 		if ((old & (PTE_WRITE | PTE_DIRTY)) != (PTE_WRITE | PTE_DIRTY))
 			return false;
-	} while (!__atomic_compare_exchange_n(pte, &old, old - pte_pin_of(true), true,
+	} while (!__atomic_compare_exchange_n(pte, &old, pte_end_write(mm, pte, old), true,
 					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 	return true;
 }

@@ -6,7 +6,7 @@ command -v "$cxx" > /dev/null || exit 77
 source=$(cd "$here/../.." && pwd)
 
 cat > "$work/program.cc" << 'END'
-#include <reclaim/reclaim.h>
+#include <reclaim/inline.h>
 
 #include <cstdio>
 #include <memory>
@@ -53,6 +53,8 @@ int main()
 		return 1;
 	rcl_unpin_batch(pins, 2);
 	if (rcl_peek(area, 3, &peek) && !rcl_peek_ok(&peek))
+		return 1;
+	if (rcl_peek_inline(area, 3, &peek) && !rcl_peek_ok_inline(&peek))
 		return 1;
 	if (rcl_area_advise(area, 0, 0, RCL_ADVISE_RANDOM) || rcl_area_sync(area, 0, 0))
 		return 1;

@@ -19,15 +19,18 @@ cmake --install "$build" --prefix "$prefix" > "$work/log" 2>&1 || {
 	finish
 }
 header=$prefix/include/reclaim/reclaim.h
-cmp -s "$header" "$source/include/reclaim/reclaim.h" || fail "no header, or another one"
+for h in reclaim inline; do
+	cmp -s "$prefix/include/reclaim/$h.h" "$source/include/reclaim/$h.h" ||
+		fail "no $h.h, or another one"
+done
 pc=$(find "$prefix" -name libreclaim.pc)
 libdir=$(dirname "$(dirname "$pc")")
 [ -n "$pc" ] || fail "no libreclaim.pc"
 export PKG_CONFIG_PATH=$libdir/pkgconfig LD_LIBRARY_PATH=$libdir
 
-# ---- The header alone, in every language it is for
+# ---- The headers alone (the one includes the other), in every language it is for
 check_header() { # COMPILER LANGUAGE STANDARD
-	echo '#include <reclaim/reclaim.h>' | "$1" -x "$2" -std="$3" -pedantic -Wall -Wextra -Werror \
+	echo '#include <reclaim/inline.h>' | "$1" -x "$2" -std="$3" -pedantic -Wall -Wextra -Werror \
 		-fsyntax-only -I"$prefix/include" - > "$work/log" 2>&1 ||
 		fail "the header as $3: $(cat "$work/log")"
 }

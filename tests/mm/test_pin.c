@@ -442,34 +442,84 @@ static void trying_does_not_wait_for_swap(void **state)
 
 /* ---- versions ------------------------------------------------------------------------------ */
 
+static u32 writes_of(const pte_t *pte)
+{
+	return (u32)(pte_read(pte) >> PTE_WRITES_SHIFT & 15);
+}
+
+static void write_pin(struct core *c, u64 vpn)
+{
+	struct pin p = pin(c, vpn, PIN_WRITE);
+
+	unpin(c, &p);
+}
+
 static void versions_tell_of_writes_and_losses(void **state)
 {
 	struct core *c = *state;
 	u64 *version, was;
 	struct pin p, q;
+	pte_t *pte;
 
 	rcl_mm_want_versions(c->mm);
 	map_anon(c, 0, 4);
 	p = pin(c, 0, 0);
-	version = pte_version(c->mm, p.pte);
+	pte = p.pte;
+	version = pte_version(c->mm, pte);
 	was = *version;
 	unpin(c, &p);
-	assert_int_equal(*version, was); /* reading changes nothing */
+	assert_int_equal(writes_of(pte), 0); /* reading changes nothing */
 	p = pin(c, 0, PIN_WRITE);
 	q = pin(c, 0, PIN_WRITE);
-	assert_int_equal(*version, was); /* the word tells of writes under way */
-	assert_int_equal(pte_write_pins(*p.pte), 2);
+	assert_int_equal(writes_of(pte), 0); /* the word tells of writes under way */
+	assert_int_equal(pte_write_pins(*pte), 2);
 	unpin(c, &p);
-	assert_int_equal(*version, was + 1);
+	assert_int_equal(writes_of(pte), 1);
 	unpin(c, &q);
-	assert_int_equal(*version, was + 2);
+	assert_int_equal(writes_of(pte), 2);
+	assert_int_equal(*version, was);
 	swap_out(c, 0, 1);
-	assert_int_equal(*version, was + 3);
+	assert_int_equal(*version, was + 1);
 	p = pin(c, 0, 0);
 	unpin(c, &p);
-	assert_int_equal(*version, was + 3);
+	assert_int_equal(writes_of(pte), 0); /* and the table's version tells that from before */
+	assert_int_equal(*version, was + 1);
 	assert_int_equal(rcl_munmap(c->m, c->mm, 0, 4), 0);
-	assert_int_equal(*version, was + 4);
+	assert_int_equal(*version, was + 2);
+}
+
+static void sixteen_writes_are_not_none(void **state)
+{
+	struct core *c = *state;
+	u64 *version, was;
+	struct pin p;
+	pte_t *pte;
+
+	rcl_mm_want_versions(c->mm);
+	map_file(c, 0, 4, 0, VM_READ | VM_WRITE | VM_SHARED);
+	p = pin(c, 0, PIN_WRITE);
+	pte = p.pte;
+	version = pte_version(c->mm, pte);
+	unpin(c, &p);
+	was = *version;
+	for (u32 i = 1; i < 16; i++) {
+		assert_int_equal(writes_of(pte), i);
+		assert_int_equal(*version, was);
+		write_pin(c, 0);
+	}
+	assert_int_equal(writes_of(pte), 0);
+	assert_int_equal(*version, was + 1);
+	/* The long way to unpin counts, too, and leaves the pins right. */
+	for (u32 i = 0; i < 16; i++) {
+		p = pin(c, 0, PIN_WRITE);
+		pte_modify(c->mm, pte, 0, PTE_DIRTY);
+		assert_false(rcl_unpin_fast(c->mm, pte, true));
+		assert_int_equal(writes_of(pte), i);
+		rcl_unpin_page(c->m, c->mm, 0, pte);
+		assert_false(pte_pinned(*pte));
+		assert_int_equal(writes_of(pte), (i + 1) % 16);
+	}
+	assert_int_equal(*version, was + 2);
 }
 
 /* ---- reading ahead ------------------------------------------------------------------------- */
@@ -524,6 +574,7 @@ int main(void)
 		T(trying_does_not_wait_for_files),
 		T(trying_does_not_wait_for_swap),
 		T(versions_tell_of_writes_and_losses),
+		T(sixteen_writes_are_not_none),
 		T(prefetch_reads_what_is_missing),
 	};
 
