@@ -291,6 +291,22 @@ static void verify(void *arg)
 	r->verified = rcl_content_check_all(r);
 }
 
+/* Who was killed for lack of memory might not have been, had the disk kept what was to go there. */
+static void tell_of_swap(struct run *r)
+{
+	struct host_world *w = world_of(r);
+	size_t length = strlen(r->res->detail);
+	struct rcl_host_device_info info;
+
+	if (r->res->outcome != RCL_SIM_OOM || !w->has_swap)
+		return;
+	rcl_host_device_info(w->host, r->swap, &info);
+	if (info.errors)
+		snprintf(r->res->detail + length, sizeof(r->res->detail) - length,
+			 "; swap on %s failed %llu times (is the disk full?)",
+			 w->opt->swap_path ?: w->dir, (unsigned long long)info.errors);
+}
+
 static int finish(struct run *r)
 {
 	bool killed;
@@ -299,6 +315,7 @@ static int finish(struct run *r)
 	if (world_of(r)->opt->figures)
 		rcl_host_get_figures(world_of(r)->host, world_of(r)->opt->figures);
 
+	tell_of_swap(r);
 	if (!r->req->check || r->play || r->res->outcome != RCL_SIM_COMPLETED)
 		return 0;
 	ret = rcl_run_task(r, r->processes[0].mm, r->group, "verify", verify, r, &killed);

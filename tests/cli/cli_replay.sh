@@ -119,16 +119,23 @@ says "no/folder/swap: No such file"
 (trap '' XFSZ && ulimit -f 2048 && exec "$reclaim" replay "$t" --swap-size 1M --dir "$work/dir") \
 	> "$work/out" 2>&1 && fail "a file larger than files may be"
 grep -q "a file of 6000 KiB in $work/dir: File too large" "$work/out" || fail "$(cat "$work/out")"
-if unshare -rm true 2> /dev/null; then
-	unshare -rm sh -c 'mount -t tmpfs -o size=3M none "$1" || exit 77
-		shift; exec "$@"' - "$work/dir" "$reclaim" replay "$t" --limit 50% --dir "$work/dir" \
+# on_disk SIZE CODE TEXT ARGUMENTS...: as expect, prints; on a disk of that size, if one can be made.
+on_disk() {
+	local size=$1 code=$2 text=$3 got
+	shift 3
+	unshare -rm sh -c 'mount -t tmpfs -o size=$1 none "$2" || exit 77
+		shift 2; exec "$@"' - "$size" "$work/dir" "$reclaim" replay "$t" --dir "$work/dir" "$@" \
 		> "$work/out" 2>&1
-	case $? in
-	1) grep -q "a file of 6000 KiB in $work/dir: No space left" "$work/out" ||
-		fail "$(cat "$work/out")" ;;
-	77) echo "a full disk: skipped, cannot mount" ;;
-	*) fail "a full disk: $(cat "$work/out")" ;;
-	esac
+	got=$?
+	if [ $got = 77 ]; then
+		echo "a disk of $size: skipped, cannot mount one"
+	elif [ $got != "$code" ] || ! grep -q "$text" "$work/out"; then
+		fail "a disk of $size: exit code $got; it says: $(cat "$work/out")"
+	fi
+}
+if unshare -rm true 2> /dev/null; then
+	on_disk 3M 1 "a file of 6000 KiB in $work/dir: No space left" --limit 50%
+	on_disk 6500K 3 "swap on $work/dir failed [1-9]" --limit 30%
 else
 	echo "a full disk: skipped, no namespaces"
 fi
