@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "../folder.h"
 #include "trace/areas.h"
 #include "trace/live.h"
 #include "trace/native_write.h"
@@ -52,13 +53,13 @@ static struct bytes sample(unsigned int accesses)
 				       .native_ns = 12345,
 				       .command = command,
 				       .command_size = sizeof(command)};
-	char path[] = "/tmp/rcl-native-XXXXXX";
+	char path[TEST_FOLDER_SIZE];
 	struct rcl_native_writer *w;
 	struct rcl_error err;
 	struct bytes b;
 	uint64_t x = 1;
 
-	close(mkstemp(path));
+	assert_true(test_file_make(path));
 	assert_int_equal(rcl_native_create(path, &info, &w, &err), 0);
 	rcl_native_put_start(w);
 	rcl_native_put_region(w, FILE_REGION, 1, 10 * 4096 + 1, "/a/file");

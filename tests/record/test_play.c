@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "../folder.h"
 #include "sim/driver.h"
 #include "trace/native_write.h"
 
@@ -18,7 +19,7 @@
 #define OWN	    120 /* pages: kernel memory, page tables, charged ahead by two CPUs */
 
 struct world {
-	char path[32];
+	char path[TEST_FOLDER_SIZE];
 	struct rcl_native_writer *w;
 	uint64_t seq[3]; /* by process */
 	struct rcl_trace_image *image;
@@ -29,8 +30,8 @@ static void begin(struct world *w)
 {
 	struct rcl_native_info info = {.window = 1000};
 
-	*w = (struct world){.path = "/tmp/rcl-play-XXXXXX"};
-	close(mkstemp(w->path));
+	*w = (struct world){0};
+	assert_true(test_file_make(w->path));
 	assert_int_equal(rcl_native_create(w->path, &info, &w->w, NULL), 0);
 	rcl_native_put_start(w->w);
 	rcl_native_put_region(w->w, FILE_REGION, 1, 200 * 4096, "/file");

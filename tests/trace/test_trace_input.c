@@ -325,10 +325,10 @@ static void unreadable(void **state)
 {
 	struct rcl_error err;
 	struct rcl_trace *t;
-	char dir[] = "/tmp/reclaim-test-XXXXXX", path[64];
+	char dir[TEST_FOLDER_SIZE], path[TEST_PATH_SIZE];
 
 	(void)state;
-	assert_non_null(mkdtemp(dir));
+	assert_true(test_folder_make(dir));
 	assert_int_equal(rcl_trace_open(dir, NULL, &t, &err), -EISDIR);
 	assert_null(t);
 	assert_says(&err, "cannot read at byte 0: Is a directory");

@@ -25,6 +25,7 @@
 
 #include <cmocka.h>
 
+#include "../folder.h"
 #include "trace/trace.h"
 
 /* ---- bytes ---------------------------------------------------------------------------------- */
@@ -174,12 +175,11 @@ static inline struct bytes compressed(const struct bytes *in, enum compression h
 /* Write a temporary file; free() the path after unlink(). */
 static inline char *temp_file(const struct bytes *b)
 {
-	const char *dir = getenv("TMPDIR");
-	char path[512];
+	char path[TEST_FOLDER_SIZE];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/reclaim-test-XXXXXX", dir ? dir : "/tmp");
-	fd = mkstemp(path);
+	assert_true(test_file_make(path));
+	fd = open(path, O_WRONLY);
 	assert_true(fd >= 0);
 	if (b && b->size)
 		assert_int_equal(write(fd, b->at, b->size), (ssize_t)b->size);
