@@ -59,7 +59,9 @@
  * the system the device may besides have torn the pages it was just writing.
  *
  * FORK. The machine belongs to the process that opened it. In a child its memory is not there:
- * calls return -ECHILD, addresses of pinned pages fault. A child may exec, or exit.
+ * calls return -ECHILD, addresses of pinned pages fault. A child may exec, or exit. One that does
+ * neither should call rcl_close(), to let go of files and sockets: a TCP port for metrics stays
+ * taken, should the parent be killed, for as long as the child has it open.
  *
  * OWNERSHIP. What a create function returns is the caller's, who closes it. Areas and groups are
  * closed before their machine. Strings and structs passed in are copied.
@@ -203,10 +205,15 @@ RCL_API uint64_t rcl_group_reclaim(struct rcl_group *group, uint64_t bytes);
 /* ---- Areas --------------------------------------------------------------------------------- */
 
 enum rcl_area_flag {
-	RCL_AREA_WRITE = 1,	 /* files: open for reading and writing (default: reading) */
-	RCL_AREA_CREATE = 2,	 /* files, with WRITE: create with mode 0600 when it is not there */
-	RCL_AREA_OPTIMISTIC = 4, /* rcl_peek() may be used; pins for writing cost a little more */
-	RCL_AREA_BUFFERED = 8,	 /* files: read and write through the kernel's cache too */
+	RCL_AREA_WRITE = 1,  /* files: open for reading and writing (default: reading) */
+	RCL_AREA_CREATE = 2, /* files, with WRITE: create with mode 0600 when it is not there */
+	/*
+	 * rcl_peek() may be used; pins for writing cost a little more. It notices writers that pin
+	 * through this very area: what is written through another area of the same file (with or
+	 * without this flag) escapes it, so have one area for both readers and writers.
+	 */
+	RCL_AREA_OPTIMISTIC = 4,
+	RCL_AREA_BUFFERED = 8, /* files: read and write through the kernel's cache too */
 	/*
 	 * Anonymous: a cache of what the program can have again from elsewhere. When memory is
 	 * short its cold pages are dropped, dirty or not, and read as zeros afterwards; they never
@@ -225,9 +232,10 @@ RCL_MUST_CHECK RCL_API int rcl_area_anon(struct rcl_machine *machine, struct rcl
  * A file as an area: page N is bytes N * 4096 and on; of the last page, the bytes after the end of
  * the file read as zero and are not written. The area is as long as the file: 0 pages when it was
  * just created, and rcl_area_truncate() makes it longer. Opened with O_DIRECT where the filesystem
- * has it. Two areas of one file show the same pages, and the same size; changes that other programs
- * make to the file meanwhile may or may not be seen. Errors of open(2) as they are. -EFBIG: larger
- * than RCL_MAX_AREA; -EISDIR, -EINVAL: neither a regular file nor a block device.
+ * has it. Two areas of one file show the same pages, and the same size, but rcl_peek() in one knows
+ * nothing of pins in the other; changes that other programs make to the file meanwhile may or may
+ * not be seen. Errors of open(2) as they are. -EFBIG: larger than RCL_MAX_AREA; -EISDIR, -EINVAL:
+ * neither a regular file nor a block device.
  *
  * A block device is as long as it is. RCL_AREA_WRITE claims it for this machine (O_EXCL): -EBUSY
  * while it, or a partition of it, is mounted, swap, part of a RAID or volume group, or another's
@@ -380,7 +388,7 @@ RCL_API int rcl_prefetch(struct rcl_area *area, uint64_t first, uint64_t nr);
  *	}
  *	... pin it instead
  *
- * False: not in memory, beyond the end, or pinned for writing by somebody. Between the two calls
+ * False: not in memory, beyond the end, or pinned for writing through this area. Between the calls
  * the page may be written to, or leave memory and its place hold something else: reading is safe,
  * believing is not. So copy what is needed, bound every offset and loop, follow no pointer found in
  * the page; and write to such pages only under a pin for writing, taken through this area: what is

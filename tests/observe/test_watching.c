@@ -338,12 +338,76 @@ static void test_child_outlives_it(void **state)
 	close(told[1]);
 }
 
+/* Open a machine with a port of its own that is free. */
+static u16 open_at_port(struct world *w)
+{
+	struct rcl_options o = RCL_OPTIONS_INIT;
+
+	o.budget = 4 << 20;
+	o.metrics = w->address;
+	for (u32 try = 0; try < 50; try++) {
+		u16 port = (u16)(20000 + ((u32)getpid() * 131 + try * 977) % 30000);
+
+		snprintf(w->address, sizeof(w->address), "127.0.0.1:%u", port);
+		if (!rcl_open(&o, &w->machine, NULL))
+			return port;
+	}
+	return 0;
+}
+
+/* The child of a killed program that has let go of its parent's machine is not in the next one's way. */
+static void test_child_lets_go_of_port(void **state)
+{
+	struct rcl_options o = RCL_OPTIONS_INIT;
+	int told[2], status;
+	struct world w;
+	pid_t pid, child;
+	u16 port;
+
+	(void)state;
+	assert_int_equal(pipe(told), 0);
+	make_folder(&w);
+	pid = fork();
+	if (!pid) {
+		alarm(180);
+		port = open_at_port(&w);
+		child = fork();
+		if (!child) {
+			alarm(180);
+			child = getpid();
+			_exit(rcl_close(w.machine) != -ECHILD ||
+			      write(told[1], &port, sizeof(port)) != sizeof(port) ||
+			      write(told[1], &child, sizeof(child)) != sizeof(child) || pause());
+		}
+		_exit(pause());
+	}
+	assert_int_equal(read(told[0], &port, sizeof(port)), sizeof(port));
+	assert_int_equal(read(told[0], &child, sizeof(child)), sizeof(child));
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+
+	assert_true(port);
+	snprintf(w.address, sizeof(w.address), "127.0.0.1:%u", port);
+	o.budget = 4 << 20;
+	o.metrics = w.address;
+	assert_int_equal(rcl_open(&o, &w.machine, NULL), 0);
+	assert_int_equal(kill(child, 0), 0);
+	assert_int_equal(rcl_close(w.machine), 0);
+	kill(child, SIGKILL);
+	close(told[0]);
+	close(told[1]);
+	assert_int_equal(rmdir(w.dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_watching),	  cmocka_unit_test(test_open_close),
-		cmocka_unit_test(test_refused),		  cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_watching),
+		cmocka_unit_test(test_open_close),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_fork),
 		cmocka_unit_test(test_child_outlives_it),
+		cmocka_unit_test(test_child_lets_go_of_port),
 	};
 
 	alarm(180);
