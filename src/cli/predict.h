@@ -18,10 +18,14 @@ struct measured {
 
 /*
  * Predict `real`, which measured `f`, into `sim` (whose request is made). What was not measured is
- * as with the preset `like`. sim->ret says how that went.
+ * as with the preset `like`. What the disk does by chance begins with `chance`. sim->ret says how
+ * that went.
  */
 void cli_predict(struct sim_job *sim, const struct sim_job *real, const struct rcl_host_figures *f,
-		 const char *like, struct measured *out);
+		 const char *like, u64 chance, struct measured *out);
+/* For several predictions: the medians. */
+void cli_measured_median(const struct measured *each, u32 nr, const struct rcl_host_figures *median,
+			 const char *like, struct measured *out);
 /* One line: with which figures. */
 void cli_print_measured(const struct measured *m, FILE *out);
 

@@ -155,6 +155,11 @@ static u64 median_of(const struct rcl_host_figures *f, u32 nr, size_t offset)
 void cli_repeat_figures(struct rcl_host_figures *f, u32 nr)
 {
 	struct rcl_host_figures out = f[0];
+	u64 *const busy[] = {
+		&out.busy.times,	 &out.busy.latency_ns, &out.busy.request_ns[0],
+		&out.busy.request_ns[1], &out.busy.page_ns[0], &out.busy.page_ns[1],
+	};
+	u32 together = 0;
 
 	for (u32 op = 0; op < ARRAY_SIZE(out.op); op++) {
 		u64 *const figures[] = {
@@ -165,7 +170,13 @@ void cli_repeat_figures(struct rcl_host_figures *f, u32 nr)
 		for (size_t i = 0; i < ARRAY_SIZE(figures); i++)
 			*figures[i] = median_of(f, nr, (size_t)((char *)figures[i] - (char *)&out));
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(busy); i++)
+		*busy[i] = median_of(f, nr, (size_t)((char *)busy[i] - (char *)&out));
+	for (u32 k = 0; k < nr; k++)
+		together += f[k].ends_together;
+	out.ends_together = 2 * together > nr;
 	out.submit_ns = median_of(f, nr, offsetof(struct rcl_host_figures, submit_ns));
+	out.unmeasured = median_of(f, nr, offsetof(struct rcl_host_figures, unmeasured));
 	out.end_ns = median_of(f, nr, offsetof(struct rcl_host_figures, end_ns));
 	*f = out;
 }

@@ -224,20 +224,6 @@ static int report(const struct cli_args *args, const struct sim_report *r,
 	return cli_output_close(out, path);
 }
 
-/* As with what was measured, or with the device that is asked for. */
-static void predict(const struct cli_args *args, const struct rcl_replay_options *opt,
-		    const struct sim_job *real, struct sim_job *sim, struct measured *measured)
-{
-	sim->req = real->req;
-	sim->req.check = false;
-	if (measured) {
-		cli_predict(sim, real, opt->figures, rcl_replay_device_like(opt->dir), measured);
-		return;
-	}
-	sim->req.device = cli_value(args, "device");
-	sim->ret = rcl_sim_run(&sim->req, &sim->res, &sim->err);
-}
-
 /* What all limits of a trace need. */
 struct sweep {
 	const struct cli_args *args;
@@ -251,6 +237,8 @@ struct sweep {
 	struct measured *measured;	  /* nr */
 	struct run_spread *spread;	  /* nr */
 	struct sim_job *runs;		  /* repeat: those of one limit */
+	struct sim_job *predictions;	  /* repeat: of each */
+	struct measured *each;		  /* repeat: for what */
 	struct rcl_host_figures *figures; /* repeat */
 };
 
@@ -262,6 +250,8 @@ static void sweep_free(struct sweep *s)
 	free(s->measured);
 	free(s->spread);
 	free(s->runs);
+	free(s->predictions);
+	free(s->each);
 	free(s->figures);
 }
 
@@ -271,19 +261,58 @@ static int sweep_alloc(struct sweep *s)
 	s->measured = calloc(s->nr + 1, sizeof(*s->measured));
 	s->spread = calloc(s->nr + 1, sizeof(*s->spread));
 	s->runs = calloc(s->repeat, sizeof(*s->runs));
+	s->predictions = calloc(s->repeat, sizeof(*s->predictions));
+	s->each = calloc(s->repeat, sizeof(*s->each));
 	s->figures = calloc(s->repeat, sizeof(*s->figures));
-	if (!s->jobs || !s->measured || !s->spread || !s->runs || !s->figures)
+	if (!s->jobs || !s->measured || !s->spread || !s->runs || !s->predictions || !s->each ||
+	    !s->figures)
 		return cli_error(CLI_FAILED, "out of memory");
 	s->predicted = s->jobs + s->nr;
 	return 0;
 }
 
-/* The runs of one limit: as one, and what is predicted for it. What cannot begin is not repeated. */
+/* One job for the first nr of several, which are gone then. */
+static int merge(struct sim_job *jobs, u32 nr, struct sim_job *out, struct run_spread *spread)
+{
+	int ret;
+
+	if (nr == 1) {
+		*out = jobs[0];
+		return 0;
+	}
+	ret = cli_repeat_merge(jobs, nr, out, spread);
+	out->spread = ret ? NULL : spread;
+	for (u32 k = 0; k < nr; k++)
+		rcl_sim_result_free(&jobs[k].res);
+	return ret ? cli_error(CLI_FAILED, "out of memory") : 0;
+}
+
+/* What the k-th run should have been: with the device that is asked for, or as it was measured. */
+static void predict(struct sweep *s, u32 k)
+{
+	const struct sim_job *real = &s->runs[k];
+	struct sim_job *sim = &s->predictions[k];
+
+	*sim = (struct sim_job){.req = real->req};
+	sim->req.check = false;
+	if (s->as_measured) {
+		cli_predict(sim, real, &s->figures[k], rcl_replay_device_like(s->opt.dir), k,
+			    &s->each[k]);
+		return;
+	}
+	sim->req.device = cli_value(s->args, "device");
+	sim->ret = rcl_sim_run(&sim->req, &sim->res, &sim->err);
+}
+
+/*
+ * The runs of one limit, as one, and what is predicted for them: each for its own disk, or, with
+ * --device, once. What cannot begin is not repeated.
+ */
 static int run_limit(struct sweep *s, size_t i)
 {
-	struct sim_job *real = &s->jobs[i];
+	struct run_spread spread;
 	bool failed = false;
-	u32 nr = 0;
+	u32 nr = 0, nr_predicted;
 	int ret = 0;
 
 	for (; nr < s->repeat && !failed; nr++) {
@@ -295,21 +324,21 @@ static int run_limit(struct sweep *s, size_t i)
 		job->ret = rcl_replay_run(&job->req, &s->opt, &job->res, &job->err);
 		failed = job->ret;
 	}
-	if (s->repeat == 1) {
-		*real = s->runs[0];
-	} else {
-		ret = cli_repeat_merge(s->runs, nr, real, &s->spread[i]);
-		cli_repeat_figures(s->figures, nr);
-		for (u32 k = 0; k < nr; k++)
-			rcl_sim_result_free(&s->runs[k].res);
+	nr_predicted = s->compare && !failed ? s->as_measured ? nr : 1 : 0;
+	for (u32 k = 0; k < nr_predicted; k++)
+		predict(s, k);
+	if (nr_predicted) {
+		ret = merge(s->predictions, nr_predicted, &s->predicted[i], &spread);
+		s->predicted[i].spread = NULL;
+		if (nr > 1)
+			cli_repeat_figures(s->figures, nr);
+		if (s->as_measured)
+			cli_measured_median(s->each, nr, s->figures,
+					    rcl_replay_device_like(s->opt.dir), &s->measured[i]);
 	}
-	if (ret)
-		return cli_error(CLI_FAILED, "out of memory");
-	s->opt.figures = s->figures;
-	if (s->compare && !real->ret)
-		predict(s->args, &s->opt, real, &s->predicted[i],
-			s->as_measured ? &s->measured[i] : NULL);
-	return 0;
+	if (!ret)
+		ret = merge(s->runs, nr, &s->jobs[i], &s->spread[i]);
+	return ret;
 }
 
 static int run_trace(const struct cli_args *args, const struct rcl_trace_image *trace)

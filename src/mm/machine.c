@@ -86,6 +86,7 @@ int rcl_machine_open(const struct rcl_machine_config *cfg, struct rcl **out)
 	m->plat = cfg->plat;
 	RCL_ASSERT(RCL_THREADS || (cfg->plat->simulated && !cfg->plat->threaded));
 	m->threaded = cfg->plat->threaded;
+	m->charges_wait = m->threaded || cfg->charges_wait;
 	m->tun = cfg->tunables;
 	m->next_task_id = 1;
 	cfg->plat->m = m;

@@ -37,11 +37,13 @@ struct rcl_machine_config {
 	u32 nr_cpus, nr_nodes;
 	struct rcl_node_layout nodes[MAX_NODES];
 	struct tunables tunables;
+	bool charges_wait; /* as with threads: see wait_for_writeback() in memcg.c */
 };
 
 struct rcl {
 	struct platform *plat; /* c */
 	bool threaded;	       /* c: copy of plat->threaded */
+	bool charges_wait;     /* c: for writes to end, if that is all that there is to do */
 	bool quiet;	       /* c once used: failures are returned, not reported on stderr too */
 	struct folio *frames;  /* c: descriptor of frame 0 */
 	u64 nr_frames;	       /* c: frame numbers 0..nr_frames-1, holes included */
@@ -58,9 +60,9 @@ struct rcl {
 	u32 next_memcg_id;	    /* g */
 
 	struct spinlock tasks_lock;
-	struct list_head tasks;	   /* g */
-	u32 next_task_id;	   /* g */
-	struct list_head mappings; /* g: every mapping, through mapping->link */
+	struct list_head tasks;		/* g */
+	u32 next_task_id;		/* g */
+	struct list_head mappings;	/* g: every mapping, through mapping->link */
 	struct list_head free_mappings; /* g: destroyed ones, see filemap.c */
 	bool stopping;			/* A: the machine's own tasks must end */
 

@@ -492,7 +492,7 @@ static bool wait_for_writeback(struct rcl *m, struct memcg *over, u64 *since)
 	s64 writing;
 	u64 begun;
 
-	if (likely(!m->threaded))
+	if (likely(!m->charges_wait))
 		return false;
 	writing = pages_in_state(m, over, NR_WRITEBACK);
 	if (writing <= 0 && !rcl_current(m)->met_dirty)

@@ -291,6 +291,15 @@ static void verify(void *arg)
 	r->verified = rcl_content_check_all(r);
 }
 
+/* Swap is on the disk that the files are on. */
+static bool one_disk(const struct host_world *w)
+{
+	struct stat files, swap;
+
+	return !w->opt->swap_path || (!stat(w->dir, &files) && !stat(w->opt->swap_path, &swap) &&
+				      files.st_dev == swap.st_dev);
+}
+
 /* Who was killed for lack of memory might not have been, had the disk kept what was to go there. */
 static void tell_of_swap(struct run *r)
 {
@@ -312,8 +321,13 @@ static int finish(struct run *r)
 	bool killed;
 	int ret;
 
-	if (world_of(r)->opt->figures)
-		rcl_host_get_figures(world_of(r)->host, world_of(r)->opt->figures);
+	if (world_of(r)->opt->figures) {
+		struct rcl_host_figures *f = world_of(r)->opt->figures;
+
+		rcl_host_get_figures(world_of(r)->host, f);
+		f->ends_together =
+			one_disk(world_of(r)) && rcl_host_probe_ends_together(world_of(r)->dir);
+	}
 
 	tell_of_swap(r);
 	if (!r->req->check || r->play || r->res->outcome != RCL_SIM_COMPLETED)

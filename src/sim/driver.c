@@ -131,6 +131,7 @@ static int open_machine(struct run *r)
 		.nr_cpus = req->nr_cpus ? req->nr_cpus : 1,
 		.nr_nodes = 1,
 		.tunables = req->tunables,
+		.charges_wait = req->charges_wait,
 	};
 
 	if (req->nr_nodes) {

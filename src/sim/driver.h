@@ -71,9 +71,10 @@ struct rcl_sim_request {
 	u64 seed;
 	bool check; /* carry content and compare every read; check invariants */
 	enum rcl_sim_readahead readahead;
-	bool no_buffers; /* the filesystem attaches no buffer heads to written pages */
-	u64 give_up_ns;	 /* end a run that takes longer, in its own time; 0 = never */
-	bool by_region;	 /* tell the regions' shares of faults and refaults apart */
+	bool charges_wait; /* as on real threads: see wait_for_writeback() in memcg.c */
+	bool no_buffers;   /* the filesystem attaches no buffer heads to written pages */
+	u64 give_up_ns;	   /* end a run that takes longer, in its own time; 0 = never */
+	bool by_region;	   /* tell the regions' shares of faults and refaults apart */
 	struct rcl_sim_start start;
 	struct rcl_sim_progress progress;
 };

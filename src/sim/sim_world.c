@@ -13,6 +13,7 @@ static int open_devices(struct run *r)
 	const char *disk = r->req->device ? r->req->device : RCL_SIM_DEFAULT_DEVICE;
 	const char *swap = r->req->swap_device ? r->req->swap_device : disk;
 	const struct rcl_sim_device_config *cfg = r->req->device_config;
+	struct rcl_sim_device_config part;
 	int ret = rcl_sim_add_device(sim_of(r), cfg ? cfg : rcl_sim_device_preset(disk));
 
 	if (ret < 0)
@@ -20,6 +21,11 @@ static int open_devices(struct run *r)
 	r->disk = (u16)ret;
 	if (!r->req->swap)
 		return 0;
+	if (cfg) {
+		part = *cfg;
+		part.same_disk = cfg->ends_together;
+		cfg = &part;
+	}
 	ret = rcl_sim_add_device(sim_of(r), cfg ? cfg : rcl_sim_device_preset(swap));
 	if (ret < 0)
 		return ret;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "platform/sim/sim.h"
 #include "sim/driver.h"
 #include "trace/gen.h"
 
@@ -320,6 +321,36 @@ static bool stop_soon(void *arg, u64 done, u64 accesses)
 	return done < 10000;
 }
 
+/*
+ * A disk that tells of writes when it has done them all: soon all pages are on their way to it. Who
+ * waits then gets on as well as who goes on looking, and activates fewer pages for it.
+ */
+static void charges_may_wait_for_writes(void **state)
+{
+	struct rcl_trace_image *trace =
+		generate("seed 3\nanon 4096\nphase 4096\nstream 1 anon scan 1 1\n");
+	struct rcl_sim_device_config disk = *rcl_sim_device_preset("virtio");
+	struct rcl_sim_request req = request(trace, 4 * MIB);
+	struct rcl_sim_result looks, waits;
+
+	(void)state;
+	disk.write_request_ns = 200000;
+	disk.write_page_ns = 2000;
+	disk.plug_pages = 256;
+	disk.ends_together = true;
+	req.device_config = &disk;
+	run(&req, &looks);
+	req.charges_wait = true;
+	run(&req, &waits);
+	assert_int_equal(waits.outcome, RCL_SIM_COMPLETED);
+	assert_true(rcl_sim_delta(&waits.vmstat, "pgactivate") > 0);
+	assert_true(2 * rcl_sim_delta(&waits.vmstat, "pgactivate") <
+		    rcl_sim_delta(&looks.vmstat, "pgactivate"));
+	rcl_sim_result_free(&looks);
+	rcl_sim_result_free(&waits);
+	rcl_trace_image_free(trace);
+}
+
 static void a_run_can_be_cancelled(void **state)
 {
 	struct rcl_trace_image *trace = generate(mixed);
@@ -374,6 +405,7 @@ int main(void)
 		cmocka_unit_test(without_a_limit_kswapd_works),
 		cmocka_unit_test(the_machine_starts_as_told),
 		cmocka_unit_test(several_tasks_share_what_they_share),
+		cmocka_unit_test(charges_may_wait_for_writes),
 		cmocka_unit_test(a_run_can_be_cancelled),
 		cmocka_unit_test(nonsense_is_refused),
 	};

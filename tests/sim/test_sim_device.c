@@ -130,6 +130,19 @@ static u64 requests(struct rig *r)
 	return s.requests[0] + s.requests[1];
 }
 
+/* Does one request after the other, and tells when it has no more. */
+static const struct rcl_sim_device_config together = {
+	.name = "together",
+	.read_latency_ns = 50 * US,
+	.write_latency_ns = 20 * US,
+	.request_ns = 10 * US,
+	.write_request_ns = 30 * US,
+	.write_page_ns = 5 * US,
+	.queue_depth = 64,
+	.max_request_bytes = 1 << 20,
+	.ends_together = true,
+};
+
 static const struct rcl_sim_device_config simple = {
 	.name = "simple",
 	.read_latency_ns = 50 * US,
@@ -777,6 +790,162 @@ static void test_random_io(void **state)
 		assert_int_equal(random_run(seed), random_run(seed));
 }
 
+/* ---- Disks whose requests end together ---- */
+
+static void pass(struct rig *r, u64 ns)
+{
+	u32 nobody = 0;
+
+	rcl_wait_on(r->m, &nobody, 0, ns, false);
+}
+
+/* The first waits for the second, which came while the disk was busy, though it was done before. */
+static void one_while_busy(struct rig *r)
+{
+	u64 from = r->p->now, begun;
+
+	start_io(r, RCL_IO_WRITE, 0, 1, 100, false);
+	begun = r->p->now;
+	pass(r, 40 * US); /* of 20 + 30 + 5 */
+	start_io(r, RCL_IO_READ, 0, 2, 500, false);
+	assert_int_equal(r->done, 0);
+	wait_pages(r, 2);
+	assert_true(r->done_at[1] >= begun + 65 * US);
+	assert_true(r->done_at[1] < from + 75 * US);
+	assert_true(r->done_at[2] - r->done_at[1] < 3 * US);
+	/* Then it is idle again, and one more has its own latency and ends alone. */
+	from = r->p->now;
+	start_io(r, RCL_IO_READ, 0, 3, 700, false);
+	wait_pages(r, 3);
+	assert_in_range(r->done_at[3] - from, 60 * US, 66 * US);
+}
+
+/* As long as there are more, none of them ends. */
+static void many_while_busy(struct rig *r)
+{
+	for (u32 i = 0; i < 10; i++) {
+		start_io(r, RCL_IO_WRITE, 0, i, 10 * i, false);
+		pass(r, 25 * US);
+		assert_int_equal(r->done, 0);
+	}
+	wait_pages(r, 10);
+	assert_true(r->done_at[9] - r->done_at[0] < 10 * 3 * US);
+	assert_int_equal(requests(r), 10);
+	assert_int_equal(stats(r, 0).pages[RCL_IO_WRITE], 10);
+}
+
+/* Two devices on one disk wait for one another; on two disks they do not. */
+static void two_devices(struct rig *r)
+{
+	start_io(r, RCL_IO_READ, 0, 1, 100, false);
+	for (u32 i = 0; i < 8; i++)
+		start_io(r, RCL_IO_WRITE, 1, 10 + i, 10 * i, false);
+	wait_page(r, 1);
+	assert_int_equal(r->done, r->arg ? 9 : 1);
+	wait_pages(r, 9);
+}
+
+static void test_ends_together(void **state)
+{
+	struct rcl_sim_device_config second = together;
+	struct rig *r;
+
+	(void)state;
+	r = open_rig((struct rcl_sim_config){.seed = 1}, &together);
+	run(r, one_while_busy);
+	close_rig(r);
+	r = open_rig((struct rcl_sim_config){.seed = 1}, &together);
+	run(r, many_while_busy);
+	close_rig(r);
+	for (u32 same = 0; same < 2; same++) {
+		r = open_rig((struct rcl_sim_config){.seed = 1}, &together);
+		r->arg = same;
+		second.same_disk = same != 0;
+		assert_int_equal(rcl_sim_add_device(r->sim, &second), 1);
+		run(r, two_devices);
+		close_rig(r);
+	}
+	/* Only a disk that is like it can be shared. */
+	second.same_disk = true;
+	r = open_rig((struct rcl_sim_config){.seed = 1}, NULL);
+	assert_int_equal(rcl_sim_add_device(r->sim, &second), -EINVAL);
+	assert_int_equal(rcl_sim_add_device(r->sim, &simple), 0);
+	assert_int_equal(rcl_sim_add_device(r->sim, &second), -EINVAL);
+	close_rig(r);
+}
+
+static void reads_one_by_one(struct rig *r)
+{
+	r->arg = 0;
+	for (u32 i = 0; i < 200; i++) {
+		u64 from = r->p->now, took;
+
+		start_io(r, RCL_IO_READ, 0, i, 10 * i, false);
+		wait_pages(r, i + 1);
+		took = r->done_at[i] - from;
+		if (took > 100 * US)
+			r->arg++;
+		assert_true(took < 66 * US || (took > 600 * US && took < 606 * US));
+	}
+}
+
+/* One pace of so many is ten times as slow: about as many reads are. Which ones is by chance. */
+static void test_paces(void **state)
+{
+	struct rcl_sim_device_config cfg = together;
+	u64 slow[3];
+
+	(void)state;
+	for (u32 i = 0; i < RCL_SIM_PACES; i++)
+		cfg.pace[i] = i < RCL_SIM_PACES * 3 / 4 ? 100 : 1000;
+	for (u32 k = 0; k < 3; k++) {
+		struct rig *r = open_rig((struct rcl_sim_config){.seed = 1}, &cfg);
+
+		run(r, reads_one_by_one);
+		assert_in_range(r->arg, 25, 75);
+		slow[k] = r->p->now;
+		close_rig(r);
+		cfg.chance = k;
+	}
+	assert_int_equal(slow[0], slow[1]);
+	assert_int_not_equal(slow[1], slow[2]);
+}
+
+/* How many pages are gathered before some are started. */
+static void plug_until_started(struct rig *r)
+{
+	u64 now = r->p->now;
+
+	r->p->ops->plug_start(r->p);
+	for (r->arg = 0; r->arg < 300; r->arg++) {
+		start_io(r, RCL_IO_WRITE, 0, r->arg, r->arg, false);
+		if (r->p->now - now >= r->p->cost_ns[WORK_IO_SUBMIT])
+			break;
+		now = r->p->now;
+	}
+	r->p->ops->plug_finish(r->p);
+	wait_pages(r, (u32)r->arg + 1);
+}
+
+/* As in the kernel, when the last request has 128 KiB; or with so many pages. */
+static void test_plug_pages(void **state)
+{
+	static const u32 plug_pages[] = {0, 96};
+	struct rcl_sim_device_config cfg = simple;
+
+	(void)state;
+	cfg.max_request_bytes = 128 << 10;
+	for (u32 k = 0; k < ARRAY_SIZE(plug_pages); k++) {
+		struct rig *r;
+
+		cfg.plug_pages = plug_pages[k];
+		r = open_rig((struct rcl_sim_config){.seed = 1}, &cfg);
+		run(r, plug_until_started);
+		assert_int_equal(r->arg, plug_pages[k] ? 96 : 32);
+		close_rig(r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -795,6 +964,9 @@ int main(void)
 		cmocka_unit_test(test_content),
 		cmocka_unit_test(test_failed_write_changes_nothing),
 		cmocka_unit_test(test_random_io),
+		cmocka_unit_test(test_ends_together),
+		cmocka_unit_test(test_paces),
+		cmocka_unit_test(test_plug_pages),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,8 @@
  * Gaps are averaged: completions that are handled together have gaps of nothing, and the sum is
  * right all the same.
  *
+ * Of a disk that tells of all its requests at once no gap says anything; see busy.c for what does.
+ *
  * Field legend:  m measure.lock, innermost
  */
 #define _GNU_SOURCE 1 /* CLOCK_THREAD_CPUTIME_ID */
@@ -21,6 +23,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "platform/host/busy.h"
 #include "platform/host/io.h"
 
 #define STEPS	 8u /* buckets for each power of two */
@@ -49,6 +52,7 @@ struct op_measure {
 struct host_measure {
 	pthread_mutex_t lock;
 	struct op_measure op[2];
+	struct busy busy;	  /* m */
 	u64 submitted, submit_ns; /* m */
 	u64 ended, end_ns;	  /* m */
 };
@@ -87,13 +91,21 @@ u64 rcl_host_measure_cpu(void)
 	return (u64)t.tv_sec * RCL_NSEC_PER_SEC + (u64)t.tv_nsec;
 }
 
+static bool idle(const struct host_measure *ms)
+{
+	return !ms->op[RCL_IO_READ].under_way && !ms->op[RCL_IO_WRITE].under_way;
+}
+
 void rcl_host_measure_start(struct host_io *io, struct host_request *list)
 {
 	struct host_measure *ms = io->measure;
 	u64 now = host_now(io->h);
 
 	pthread_mutex_lock(&ms->lock);
+	if (idle(ms))
+		rcl_host_busy_begins(&ms->busy, now);
 	for (; list; list = list->next) {
+		rcl_host_busy_request(&ms->busy, list->op, list->nr_pages);
 		list->started_at = now;
 		list->first = !ms->op[list->op].under_way++;
 	}
@@ -122,6 +134,8 @@ void rcl_host_measure_end(struct host_io *io, const struct host_request *r)
 	}
 	op->last_end = now;
 	op->under_way--;
+	if (idle(ms))
+		rcl_host_busy_ends(&ms->busy, now);
 	pthread_mutex_unlock(&ms->lock);
 }
 
@@ -172,14 +186,21 @@ void rcl_host_get_figures(struct rcl_host *h, struct rcl_host_figures *out)
 {
 	struct host_measure *ms = h->io->measure;
 
-	*out = (struct rcl_host_figures){.depth = h->cfg.io_depth};
+	*out = (struct rcl_host_figures){
+		.depth = h->cfg.io_depth,
+		.request_pages = HOST_REQUEST_PAGES,
+		.plug_pages = HOST_PLUG_PAGES,
+	};
 	if (!ms)
 		return;
 	pthread_mutex_lock(&ms->lock);
 	for (u32 op = 0; op < ARRAY_SIZE(ms->op); op++)
 		figures_of(&ms->op[op], &out->op[op]);
+	rcl_host_busy_figures(&ms->busy, &out->busy);
 	if (ms->submitted >= FEW)
 		out->submit_ns = ms->submit_ns / ms->submitted;
+	out->unmeasured =
+		less(ms->op[RCL_IO_READ].requests + ms->op[RCL_IO_WRITE].requests, ms->submitted);
 	if (ms->ended >= FEW)
 		out->end_ns = ms->end_ns / ms->ended;
 	pthread_mutex_unlock(&ms->lock);

@@ -18,6 +18,15 @@
  *                                                     their own if write_request_ns says so
  *
  * so a deep queue hides latency and the channel bounds throughput, in requests and in bytes.
+ *
+ * Some virtual disks are a thread that wakes up when there is something to do, does one request
+ * after the other, and tells of them all when it finds no more (ends_together). Whoever goes on
+ * submitting waits for the first until the last is done:
+ *
+ *   done       start + latency + its channel time, if the disk was idle; else its channel time
+ *              after the request before it
+ *   completion when the last of all those is done that came while the disk was busy
+ *
  * Completion costs WORK_IO_DONE on the CPU that queued the request and ends each page's I/O there.
  *
  * Submitters wait in two cases, both when they create a request (not when a page joins one), so a
@@ -108,24 +117,52 @@ static void put_request(struct rcl_sim *sim, struct sim_request *rq)
 
 /* ---- the device ---- */
 
+static u64 write_channel(const struct sim_device *dev, const struct sim_request *rq)
+{
+	return dev->cfg.write_request_ns + rq->nr_pages * dev->cfg.write_page_ns;
+}
+
+/* On a disk whose requests end together: when this one is done. */
+static u64 take_turn(struct sim_device *dev, struct sim_request *rq, u64 latency, u64 channel,
+		     u64 now)
+{
+	struct sim_device *disk = dev->disk;
+
+	if (disk->newest && disk->channel_free >= now) {
+		disk->newest->reports = false;
+		latency = 0;
+	} else if (disk->cfg.pace[0]) {
+		disk->pace = disk->cfg.pace[rng_below(&disk->chance, RCL_SIM_PACES)];
+	}
+	disk->newest = rq;
+	rq->reports = true;
+	disk->channel_free = max(now, disk->channel_free) + (latency + channel) * disk->pace / 100;
+	return disk->channel_free;
+}
+
 static void start_request(struct rcl_sim *sim, struct sim_device *dev, struct sim_request *rq,
 			  u64 now)
 {
 	u64 latency = device_latency(dev, rq->op);
 	bool own = rq->op == RCL_IO_WRITE && dev->cfg.write_request_ns;
 	u64 *channel_free = own ? &dev->write_free : &dev->channel_free;
-	u64 channel = own ? dev->cfg.write_request_ns + rq->nr_pages * dev->cfg.write_page_ns
-			  : device_channel(dev, rq->block, rq->nr_pages);
+	u64 channel = own ? write_channel(dev, rq) : device_channel(dev, rq->block, rq->nr_pages);
 	u64 done;
 
 	if (!own)
 		dev->head = rq->block + rq->nr_pages;
 	latency += rcl_sim_fault(sim, dev, rq, latency);
-	done = max(now + latency, *channel_free) + channel;
-	*channel_free = done;
-	/* A slow request is late, but does not keep the channel from others meanwhile. */
-	if (unlikely(rq->slow))
-		done += RCL_SIM_SLOW_FACTOR * (latency + channel);
+	if (dev->cfg.ends_together) {
+		if (unlikely(rq->slow))
+			channel += RCL_SIM_SLOW_FACTOR * (latency + channel);
+		done = take_turn(dev, rq, latency, channel, now);
+	} else {
+		done = max(now + latency, *channel_free) + channel;
+		*channel_free = done;
+		/* A slow request is late, but does not keep the channel from others meanwhile. */
+		if (unlikely(rq->slow))
+			done += RCL_SIM_SLOW_FACTOR * (latency + channel);
+	}
 
 	rq->started_at = now;
 	dev->stats.wait_ns += now - rq->queued_at;
@@ -168,7 +205,8 @@ static void wake_submitters(struct rcl_sim *sim, u32 *seq)
 	rcl_sim_wake(&sim->plat, seq, UINT32_MAX);
 }
 
-void rcl_sim_complete(struct rcl_sim *sim, struct sim_request *rq, u64 t)
+/* The CPU is told at time t that a request has ended. */
+static void end_request(struct rcl_sim *sim, struct sim_request *rq, u64 t)
 {
 	struct platform *p = &sim->plat;
 	struct sim_device *dev = sim->devices[rq->dev];
@@ -211,6 +249,26 @@ void rcl_sim_complete(struct rcl_sim *sim, struct sim_request *rq, u64 t)
 	if (dev->cfg.wbt_depth && rq->op == RCL_IO_WRITE && dev->nr_writes <= wbt_wake_level(dev))
 		wake_submitters(sim, &dev->wbt_seq);
 	put_request(sim, rq);
+}
+
+void rcl_sim_complete(struct rcl_sim *sim, struct sim_request *rq, u64 t)
+{
+	struct sim_device *disk = sim->devices[rq->dev]->disk;
+	struct sim_request *done, *next;
+
+	if (likely(!disk->cfg.ends_together)) {
+		end_request(sim, rq, t);
+		return;
+	}
+	list_add_tail(&rq->link, &disk->done);
+	if (disk->newest == rq)
+		disk->newest = NULL;
+	if (!rq->reports)
+		return;
+	list_for_each_safe (done, next, &disk->done, link) {
+		list_del(&done->link);
+		end_request(sim, done, t);
+	}
 }
 
 /* ---- submitters ---- */
@@ -260,7 +318,7 @@ static struct sim_request *new_request(struct rcl_sim *sim, struct sim_device *d
 	rq->nr_pages = 1;
 	rq->dev = io->dev;
 	rq->op = io->op;
-	rq->fail = rq->slow = false;
+	rq->fail = rq->slow = rq->reports = false;
 	dev->nr_requests++;
 	if (io->op == RCL_IO_WRITE)
 		dev->nr_writes++;
@@ -302,13 +360,17 @@ static bool merge(struct rcl_sim *sim, struct sim_task *st, const struct sim_dev
 	return true;
 }
 
-static bool plug_is_full(const struct sim_task *st)
+static bool plug_is_full(const struct sim_task *st, const struct sim_device *dev)
 {
 	const struct sim_request *last = list_last_entry(&st->plug, struct sim_request, link);
 
-	return st->plug_count &&
-	       (st->plug_count >= BLK_MAX_REQUEST_COUNT * (st->plug_multi ? 2 : 1) ||
-		last->nr_pages * PAGE_SIZE >= BLK_PLUG_FLUSH_SIZE);
+	if (!st->plug_count)
+		return false;
+	if (st->plug_count >= BLK_MAX_REQUEST_COUNT * (st->plug_multi ? 2 : 1))
+		return true;
+	if (dev->cfg.plug_pages)
+		return st->plug_pages >= dev->cfg.plug_pages;
+	return last->nr_pages * PAGE_SIZE >= BLK_PLUG_FLUSH_SIZE;
 }
 
 void rcl_sim_submit(struct platform *p, const struct rcl_io *io)
@@ -325,16 +387,19 @@ void rcl_sim_submit(struct platform *p, const struct rcl_io *io)
 		queue_request(sim, new_request(sim, dev, io));
 		return;
 	}
-	if (merge(sim, st, dev, io))
+	if (merge(sim, st, dev, io)) {
+		st->plug_pages++;
 		return;
+	}
 	rq = new_request(sim, dev, io);
-	if (plug_is_full(st))
+	if (plug_is_full(st, dev))
 		rcl_sim_plug_flush(sim, st);
 	if (st->plug_count)
 		st->plug_multi |=
 			list_last_entry(&st->plug, struct sim_request, link)->dev != io->dev;
 	list_add_tail(&rq->link, &st->plug);
 	st->plug_count++;
+	st->plug_pages++;
 }
 
 void rcl_sim_plug_flush(struct rcl_sim *sim, struct sim_task *st)
@@ -344,7 +409,7 @@ void rcl_sim_plug_flush(struct rcl_sim *sim, struct sim_task *st)
 	list_for_each_safe (rq, next, &st->plug, link)
 		queue_request(sim, rq);
 	list_init(&st->plug);
-	st->plug_count = 0;
+	st->plug_count = st->plug_pages = 0;
 	st->plug_multi = false;
 }
 
@@ -373,6 +438,9 @@ int rcl_sim_add_device(struct rcl_sim *sim, const struct rcl_sim_device_config *
 	if (index >= RCL_SIM_MAX_DEVICES || cfg->fail_read_ppm > 1000000 ||
 	    cfg->fail_write_ppm > 1000000 || cfg->slow_ppm > 1000000)
 		return -EINVAL;
+	if (cfg->same_disk &&
+	    (!index || !cfg->ends_together || !sim->devices[index - 1]->cfg.ends_together))
+		return -EINVAL;
 	dev = calloc(1, sizeof(*dev));
 	if (!dev)
 		return -ENOMEM;
@@ -385,8 +453,13 @@ int rcl_sim_add_device(struct rcl_sim *sim, const struct rcl_sim_device_config *
 	if (cfg->bandwidth)
 		dev->page_ns = PAGE_SIZE * RCL_NSEC_PER_SEC / cfg->bandwidth;
 	list_init(&dev->queue);
+	list_init(&dev->done);
+	dev->pace = 100;
+	dev->chance.state = cfg->chance;
+	dev->disk = cfg->same_disk ? sim->devices[index - 1]->disk : dev;
 	dev->predictable = !sim->cfg.explore && !cfg->fail_read_ppm && !cfg->slow_ppm &&
-			   cfg->nr_requests != 1 && sim->cfg.end_io == rcl_end_io;
+			   cfg->nr_requests != 1 && sim->cfg.end_io == rcl_end_io &&
+			   !cfg->ends_together;
 	if (sim->cfg.check && rcl_sim_data_init(dev)) {
 		free(dev);
 		return -ENOMEM;

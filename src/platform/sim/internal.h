@@ -83,7 +83,7 @@ struct sim_task {
 	struct sim_event timer;
 
 	/* plug */
-	u32 plug_depth, plug_count;
+	u32 plug_depth, plug_count, plug_pages;
 	bool plug_multi; /* holds requests of several devices */
 	struct list_head plug;
 
@@ -122,6 +122,7 @@ struct sim_request {
 	u16 dev;
 	u8 op;
 	bool fail, slow;
+	bool reports; /* that it has ended, and all that has before */
 	u64 queued_at, started_at;
 };
 
@@ -138,6 +139,13 @@ struct sim_device {
 	u64 write_free;		/* that of writes, if they have one */
 	u64 head;		/* block after the last one started */
 	u64 busy_since;
+
+	/* of a disk whose requests end together */
+	struct sim_device *disk;    /* where its requests go: itself, or another device */
+	struct sim_request *newest; /* of those not yet done; NULL: none */
+	struct rng chance;
+	u32 pace;	       /* percent of what it takes usually */
+	struct list_head done; /* not yet reported */
 
 	/* limits on submitters */
 	u32 nr_requests, nr_writes; /* plugged, queued or in flight */

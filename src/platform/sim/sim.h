@@ -37,6 +37,7 @@ struct rcl_sim_costs {
  * with a moving head for seek_ns more unless it continues where the last one ended. Writes may have
  * a channel of their own, without seeks.
  */
+#define RCL_SIM_PACES 64
 struct rcl_sim_device_config {
 	const char *name;
 	u64 read_latency_ns, write_latency_ns;
@@ -51,6 +52,15 @@ struct rcl_sim_device_config {
 	u32 wbt_depth;	  /* writeback throttling: writes queued before writers wait; 0 = off */
 	bool write_cache; /* has a volatile cache: throttled writers wait until it is idle */
 	bool rotational;  /* what the device says of itself (swap allocates accordingly) */
+	/*
+	 * Works off its requests one by one, in their order, and says that they are done when it has
+	 * none left: write_request_ns, write_page_ns are what writes take on the one channel.
+	 */
+	bool ends_together;
+	u32 pace[RCL_SIM_PACES]; /* percent, one by chance each time it wakes up; 0: always 100 */
+	u64 chance;		 /* which ones */
+	bool same_disk;		 /* as the device added before it, if both end together */
+	u32 plug_pages;		 /* in a plug before it is emptied; 0: as in the kernel */
 	/* faults, in parts per million of requests */
 	u32 fail_read_ppm, fail_write_ppm;
 	u32 slow_ppm; /* completes RCL_SIM_SLOW_FACTOR times its usual time late */
