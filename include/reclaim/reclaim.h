@@ -104,9 +104,9 @@ struct rcl_area;    /* an array of pages */
 enum rcl_open_flag {
 	RCL_OPEN_NO_URING = 1,	       /* do I/O with threads even where io_uring is allowed */
 	RCL_OPEN_PREALLOCATE_SWAP = 2, /* take the disk space at once instead of as needed */
-	RCL_OPEN_PUNCH_SWAP = 4,   /* give disk space of freed swap slots back as they are freed */
-	RCL_OPEN_STATS = 8,	   /* keep a statistics page that `reclaim top` can attach to */
-	RCL_OPEN_PREALLOCATE = 16, /* take the whole budget from the system at once */
+	RCL_OPEN_PUNCH_SWAP = 4,       /* give disk space of freed swap slots back, soon after */
+	RCL_OPEN_STATS = 8,	       /* keep a statistics page that `reclaim top` can attach to */
+	RCL_OPEN_PREALLOCATE = 16,     /* take the whole budget from the system at once */
 };
 
 /*

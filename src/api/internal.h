@@ -22,7 +22,8 @@
 #include "platform/host/host.h"
 #include "reclaim/reclaim.h"
 
-struct events; /* event.c */
+struct events;	/* event.c */
+struct puncher; /* punch.c */
 
 /* Flushers: one for each filesystem that has files open, the last for all that come after. */
 #define MAX_FILESYSTEMS 64u
@@ -56,6 +57,7 @@ struct rcl_machine {
 	struct watch watch;			  /* L */
 	struct events *events;			  /* A: NULL before the first rcl_event_fd() */
 	struct rcl_observer *observer;		  /* c: NULL = none (observe.h) */
+	struct puncher *puncher;		  /* c: NULL = none */
 };
 
 struct rcl_group {

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "api/observe.h"
+#include "api/punch.h"
 #include "mm/swap.h"
 
 #define STR_(x) #x
@@ -124,6 +125,7 @@ static int open_swap(struct rcl_machine *machine, const struct rcl_options *o, c
 {
 	const char *option = o->swap_path ? "swap_path" : "swap_dir";
 	const char *where = o->swap_path ?: o->swap_dir ?: "(none)";
+	bool punch = o->flags & RCL_OPEN_PUNCH_SWAP;
 	struct rcl_host_device_info info;
 	int dev, err;
 
@@ -138,7 +140,9 @@ static int open_swap(struct rcl_machine *machine, const struct rcl_options *o, c
 	machine->swap_size = o->swap_size;
 	rcl_host_device_info(machine->host, (u16)dev, &info);
 	err = rcl_swapon(machine->m, (u16)dev, o->swap_size >> PAGE_SHIFT, -1,
-			 info.rotational ? 0 : SWAP_SOLIDSTATE);
+			 (info.rotational ? 0 : SWAP_SOLIDSTATE) | (punch ? SWAP_PUNCH : 0));
+	if (!err && punch)
+		err = rcl_puncher_start(machine);
 	if (err)
 		return rcl_api_fail(message, err, "swap_size: the tables for %llu bytes: %s",
 				    (unsigned long long)o->swap_size, strerrordesc_np(-err));
@@ -174,6 +178,7 @@ static void free_machine(struct rcl_machine *machine)
 /* What has been opened of it is closed. */
 static void close_parts(struct rcl_machine *machine)
 {
+	rcl_puncher_stop(machine);
 	if (machine->m)
 		rcl_machine_close(machine->m);
 	if (machine->swap_dev >= 0)
@@ -272,6 +277,7 @@ static int close_in_child(struct rcl_machine *machine)
 {
 	rcl_events_forget(machine);
 	rcl_observe_stop(machine->observer);
+	rcl_puncher_stop(machine);
 	rcl_host_destroy(machine->host);
 	free(machine->name);
 	free(machine);

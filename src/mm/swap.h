@@ -30,9 +30,28 @@ static inline u64 swp_offset(swp_entry_t e)
 
 enum swap_flag {
 	SWAP_SOLIDSTATE = 1, /* no seek cost: allocate in clusters */
+	SWAP_PUNCH = 2,	     /* hold freed slots back for rcl_swap_take_held() */
 };
 /* Use a device's first `pages` 4 KiB blocks as swap. prio -1 = next lower than all before. */
 int rcl_swapon(struct rcl *m, u16 dev, u64 pages, int prio, u32 flags);
+/* Freed slots of an area with SWAP_PUNCH, to be punched: nobody else has them meanwhile. */
+struct swap_run {
+	u32 type; /* area */
+	u16 dev;
+	u64 first, nr; /* slots, which are blocks of dev */
+};
+/* The next such run. Start with zeros; false: that was the last, for now. */
+bool rcl_swap_take_held(struct rcl *m, struct swap_run *run);
+/* It may be used again. */
+void rcl_swap_give_held(struct rcl *m, const struct swap_run *run);
+/*
+ * Between the first and the second call a run that nobody has seen is looked for; the second sleeps
+ * until there are more since the first, or somebody calls the third.
+ */
+void rcl_swap_held_going_to_sleep(struct rcl *m);
+void rcl_swap_held_sleep(struct rcl *m);
+void rcl_swap_held_wake(struct rcl *m);
+
 u64 rcl_nr_swap_pages(struct rcl *m);	 /* free slots */
 u64 rcl_total_swap_pages(struct rcl *m); /* all slots */
 bool rcl_vm_swap_full(struct rcl *m);	 /* more than half in use */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the parts of swap share: areas and slots (swapfile.c), the search for a slot (swap_scan.c),
- * the per-CPU slot caches (swap_slots.c), the swap cache and readahead (swap_state.c) and I/O
- * (page_io.c).
+ * the per-CPU slot caches (swap_slots.c), slots to be punched (swap_held.c), the swap cache and
+ * readahead (swap_state.c) and I/O (page_io.c).
  *
  * Locks, outermost first; none is ever held across a wait:
  *
@@ -78,6 +78,8 @@ struct swap_area {
 	struct swap_tree_node *tree[SWAP_TREE_LEVELS]; /* S */
 
 	u64 inuse;	 /* S: slots not free */
+	u64 nr_held;	 /* S: of these, freed and to be punched */
+	u64 *held;	 /* S: a bit for each slot; NULL: nothing is held */
 	u64 lowest_bit;	 /* S: no free slot below; max when full */
 	u64 highest_bit; /* S: no free slot above; 0 when full */
 
@@ -106,8 +108,9 @@ struct swap_state {
 	u32 nr_rotate_swap;			/* A: areas with seek cost */
 	u32 nr_areas;				/* A */
 	int least_priority;			/* V */
-	s64 nr_swap_pages;			/* A: slots neither in use nor in a slot cache */
-	s64 total_swap_pages;			/* A */
+	s64 nr_swap_pages;    /* A: slots neither in use nor in a slot cache; held ones are */
+	u32 held_word;	      /* A: wait word: 0 while who punches sleeps */
+	s64 total_swap_pages; /* A */
 	struct spinlock avail_lock;
 	struct list_head avail; /* V: by descending priority */
 
@@ -157,6 +160,18 @@ void rcl_swap_cache_release(struct rcl *m, swp_entry_t e);
 bool rcl_swap_try_to_reclaim(struct rcl *m, swp_entry_t e, bool anyway);
 /* Book-keeping of one slot of a locked area. */
 void rcl_swap_range_alloc(struct swap_area *a, u64 offset);
+
+/* Make a slot of a locked area that nobody refers to free. */
+void rcl_swap_make_free(struct swap_area *a, u64 offset);
+
+/* swap_held.c */
+int rcl_swap_held_init(struct swap_area *a);
+void rcl_swap_held_exit(struct swap_area *a);
+/* Hold a freed slot of a locked area back. */
+void rcl_swap_hold(struct swap_area *a, u64 offset);
+/* Make some held slots free; false: there are none. */
+bool rcl_swap_use_held(struct rcl *m);
+bool rcl_swap_held_valid(const struct swap_area *a);
 
 /* swap_scan.c */
 int rcl_swap_scan_init(struct swap_area *a);

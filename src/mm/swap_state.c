@@ -258,7 +258,7 @@ void rcl_swap_clear_shadow(struct swap_area *a, u64 offset)
 	if (!a->cache[offset])
 		return;
 	RCL_ASSERT(entry_is_shadow(a->cache[offset]));
-	a->cache[offset] = NULL;
+	__atomic_store_n(a->cache + offset, NULL, __ATOMIC_RELAXED);
 	tree_del(a, offset);
 }
 

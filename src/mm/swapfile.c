@@ -103,12 +103,26 @@ static struct swap_area *avail_next(struct swap_state *s, u32 tried)
 	return found;
 }
 
+static u32 get_free_slots(struct rcl *m, u32 goal, swp_entry_t *out)
+{
+	struct swap_area *a;
+	u32 n = 0, tried = 0;
+
+	while (!n && (a = avail_next(m->swap, tried))) {
+		tried |= BIT(a->type);
+		spin_lock(&a->lock);
+		if (a->highest_bit)
+			n = rcl_swap_scan(a, goal, out);
+		spin_unlock(&a->lock);
+	}
+	return n;
+}
+
 u32 rcl_swap_get_slots(struct rcl *m, u32 goal, swp_entry_t *out)
 {
 	struct swap_state *s = m->swap;
-	struct swap_area *a;
-	u32 n = 0, tried = 0;
 	s64 avail;
+	u32 n;
 
 	/* Reserve first, so that nobody else counts on the same slots; what is not found returns.
 	 */
@@ -121,13 +135,9 @@ u32 rcl_swap_get_slots(struct rcl *m, u32 goal, swp_entry_t *out)
 	spin_unlock(&s->avail_lock);
 	if (avail <= 0)
 		return 0;
-	while (!n && (a = avail_next(s, tried))) {
-		tried |= BIT(a->type);
-		spin_lock(&a->lock);
-		if (a->highest_bit)
-			n = rcl_swap_scan(a, goal, out);
-		spin_unlock(&a->lock);
-	}
+	n = get_free_slots(m, goal, out);
+	while (unlikely(!n) && rcl_swap_use_held(m))
+		n = get_free_slots(m, goal, out);
 	if (n < goal)
 		shared_add(&s->nr_swap_pages, goal - n, m->threaded);
 	return n;
@@ -158,12 +168,19 @@ static void range_free(struct swap_area *a, u64 offset)
 			avail_add(a);
 	}
 	a->inuse--;
-	shared_add(&a->m->swap->nr_swap_pages, 1, a->m->threaded);
+}
+
+void rcl_swap_make_free(struct swap_area *a, u64 offset)
+{
+	swap_map_set(a, offset, 0);
+	rcl_swap_cluster_dec(a, offset);
+	range_free(a, offset);
 }
 
 void rcl_swap_release_slots(struct rcl *m, const swp_entry_t *slots, u32 nr)
 {
 	struct swap_area *locked = NULL;
+	bool held = false;
 
 	for (u32 i = 0; i < nr; i++) {
 		struct swap_area *a = swap_area_of(m, slots[i]);
@@ -176,14 +193,20 @@ void rcl_swap_release_slots(struct rcl *m, const swp_entry_t *slots, u32 nr)
 			locked = a;
 		}
 		RCL_ASSERT(a->map[offset] == SWAP_HAS_CACHE);
-		swap_map_set(a, offset, 0);
 		__atomic_store_n(a->owner + offset, 0, __ATOMIC_RELAXED);
-		rcl_swap_cluster_dec(a, offset);
-		range_free(a, offset);
+		if (unlikely(a->held)) {
+			rcl_swap_hold(a, offset);
+			held = true;
+		} else {
+			rcl_swap_make_free(a, offset);
+		}
+		shared_add(&m->swap->nr_swap_pages, 1, m->threaded);
 		rcl_swap_clear_shadow(a, offset);
 	}
 	if (locked)
 		spin_unlock(&locked->lock);
+	if (unlikely(held))
+		rcl_swap_held_wake(m);
 }
 
 /* References and the cache's claim. */
@@ -319,6 +342,7 @@ static void area_destroy(struct swap_area *a)
 
 	rcl_swap_tree_exit(a);
 	rcl_swap_scan_exit(a);
+	rcl_swap_held_exit(a);
 	if (a->cache)
 		p->ops->release(p, a->cache, a->max * sizeof(*a->cache));
 	if (a->owner)
@@ -335,7 +359,8 @@ int rcl_swapon(struct rcl *m, u16 dev, u64 pages, int prio, u32 flags)
 	struct swap_area *a;
 	u32 type = s->nr_areas;
 
-	if (pages < 2 || pages > UINT32_MAX || (flags & ~SWAP_SOLIDSTATE) || prio > INT16_MAX)
+	if (pages < 2 || pages > UINT32_MAX || (flags & ~(SWAP_SOLIDSTATE | SWAP_PUNCH)) ||
+	    prio > INT16_MAX)
 		return -EINVAL;
 	if (type == MAX_SWAPFILES)
 		return -EPERM;
@@ -353,7 +378,8 @@ int rcl_swapon(struct rcl *m, u16 dev, u64 pages, int prio, u32 flags)
 	a->map = p->ops->reserve(p, a->max * sizeof(*a->map));
 	a->owner = p->ops->reserve(p, a->max * sizeof(*a->owner));
 	a->cache = p->ops->reserve(p, a->max * sizeof(*a->cache));
-	if (!a->map || !a->owner || !a->cache || rcl_swap_tree_init(a) || rcl_swap_scan_init(a)) {
+	if (!a->map || !a->owner || !a->cache || rcl_swap_tree_init(a) || rcl_swap_scan_init(a) ||
+	    rcl_swap_held_init(a)) {
 		area_destroy(a);
 		return -ENOMEM;
 	}
@@ -431,7 +457,7 @@ static bool area_is_valid(struct swap_area *a)
 		}
 	}
 	return inuse == a->inuse && (inuse == a->pages) == list_empty(&a->avail_link) &&
-	       rcl_swap_clusters_valid(a) && rcl_swap_tree_valid(a);
+	       rcl_swap_clusters_valid(a) && rcl_swap_tree_valid(a) && rcl_swap_held_valid(a);
 }
 
 /* A slot in a slot cache: nobody's. */
@@ -453,7 +479,7 @@ bool rcl_swap_is_valid(struct rcl *m)
 		if (!area_is_valid(s->areas[i]))
 			return false;
 		total += s->areas[i]->pages;
-		free += s->areas[i]->pages - s->areas[i]->inuse;
+		free += s->areas[i]->pages - s->areas[i]->inuse + s->areas[i]->nr_held;
 	}
 	list_for_each (a, &s->avail, avail_link) {
 		if (prev && prev->prio < a->prio)

@@ -60,6 +60,8 @@ static void write_image(const char *name, uint64_t offset, const void *text, siz
 	close(fd);
 }
 
+static uint32_t swap_flags;
+
 static struct rcl_machine *open_on_swap(const char *path, uint64_t swap, int expected)
 {
 	struct rcl_options opt = RCL_OPTIONS_INIT;
@@ -70,6 +72,7 @@ static struct rcl_machine *open_on_swap(const char *path, uint64_t swap, int exp
 	opt.budget = 2 * MIB;
 	opt.swap_size = swap;
 	opt.swap_path = path;
+	opt.flags = swap_flags;
 	err = rcl_open(&opt, &machine, &message);
 	assert_int_equal(err, expected);
 	if (err)
@@ -436,6 +439,37 @@ static void swap_on_a_device(void **state)
 	remove_device(&l, "s");
 }
 
+/* The device gives what is free back to the file behind it. */
+static void swap_that_is_punched(void **state)
+{
+	struct rcl_machine *machine;
+	struct loop_device l;
+	struct rcl_area *area;
+	struct stat st;
+
+	(void)state;
+	make_device(&l, "s", 16 * MIB);
+	swap_flags = RCL_OPEN_PUNCH_SWAP;
+	machine = open_on_swap(l.path, 16 * MIB, 0);
+	swap_flags = 0;
+	assert_ok(rcl_area_anon(machine, NULL, PAGES, 0, &area));
+	for (uint64_t i = 0; i < PAGES; i++)
+		write_page(area, i, i);
+	assert_ok(rcl_area_advise(area, 0, 0, RCL_ADVISE_PAGEOUT));
+	for (uint64_t i = 0; i < PAGES; i++)
+		check_page(area, i, i);
+	assert_ok(rcl_area_close(area));
+	for (int i = 0; i < 2000; i++) {
+		assert_ok(stat(folder_file(&folder, "s"), &st));
+		if (st.st_blocks * 512 < (off_t)MIB)
+			break;
+		usleep(10000);
+	}
+	assert_true(st.st_blocks * 512 < (off_t)MIB);
+	assert_ok(rcl_close(machine));
+	remove_device(&l, "s");
+}
+
 /* ---- the tests, with either kind of sectors ------------------------------------------------ */
 
 static int set_up(void **state)
@@ -480,6 +514,7 @@ int main(void)
 		cmocka_unit_test(mounted),
 		cmocka_unit_test(a_device_that_cannot_be_written),
 		cmocka_unit_test(swap_on_a_device),
+		cmocka_unit_test(swap_that_is_punched),
 	};
 	int failed;
 

@@ -63,6 +63,66 @@ static void test_swapon(void **state)
 	assert_swap_valid(w);
 }
 
+/* Slots that are freed are held for whoever punches them; but if there are no others they are used. */
+static void held_slots(struct world *w, u32 flags)
+{
+	const u64 pages = 4 * SWAPFILE_CLUSTER;
+	struct swap_run run = {0};
+	swp_entry_t e;
+	u64 punched = 0;
+
+	assert_int_equal(rcl_swapon(w->m, 7, 1 + pages, -1, flags | SWAP_PUNCH), 0);
+	assert_false(rcl_swap_take_held(w->m, &run));
+	for (u64 i = 0; i < pages; i++)
+		assert_int_equal(rcl_swap_get_slots(w->m, 1, &e), 1);
+	assert_int_equal(rcl_swap_get_slots(w->m, 1, &e), 0);
+	/* While few are free they stay for those who need them. */
+	release(w, 100, 200);
+	assert_swap_valid(w);
+	assert_int_equal(rcl_nr_swap_pages(w->m), 200);
+	run = (struct swap_run){0};
+	assert_false(rcl_swap_take_held(w->m, &run));
+	for (u64 i = 0; i < 200; i++) {
+		assert_int_equal(rcl_swap_get_slots(w->m, 1, &e), 1);
+		assert_in_range(swp_offset(e), 100, 299);
+		assert_swap_valid(w);
+	}
+	assert_int_equal(rcl_swap_get_slots(w->m, 1, &e), 0);
+	/* Else they go in runs, of which nobody gets any until they are back. */
+	release(w, 1, 700);
+	release(w, 1000, 1049);
+	run = (struct swap_run){0};
+	while (rcl_swap_take_held(w->m, &run)) {
+		assert_int_equal(run.dev, 7);
+		assert_in_range(run.nr, 1, pages / 16);
+		assert_true(run.first + run.nr <= 701 ||
+			    (run.first >= 1000 && run.first + run.nr <= 2049));
+		for (u64 i = 0; i < 3; i++) {
+			assert_int_equal(rcl_swap_get_slots(w->m, 1, &e), 1);
+			assert_false(swp_offset(e) >= run.first &&
+				     swp_offset(e) < run.first + run.nr);
+			rcl_swap_release_slots(w->m, &e, 1);
+		}
+		rcl_swap_give_held(w->m, &run);
+		punched += run.nr;
+		assert_swap_valid(w);
+	}
+	assert_in_range(punched, 1749 - 100, 1749 + 100);
+	assert_int_equal(rcl_nr_swap_pages(w->m), 1749);
+	for (u64 i = 0; i < 1749; i++)
+		assert_int_equal(rcl_swap_get_slots(w->m, 1, &e), 1);
+	assert_int_equal(rcl_swap_get_slots(w->m, 1, &e), 0);
+	assert_swap_valid(w);
+}
+static void test_held_rotating(void **state)
+{
+	held_slots(*state, 0);
+}
+static void test_held_clusters(void **state)
+{
+	held_slots(*state, SWAP_SOLIDSTATE);
+}
+
 /* With seek cost: in order, then the lowest wholly free run, then what there is. */
 static void test_rotating_order(void **state)
 {
@@ -319,6 +379,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_entries),
 		TEST(test_swapon),
+		TEST(test_held_rotating),
+		TEST(test_held_clusters),
 		TEST(test_rotating_order),
 		TEST(test_rotating_batches),
 		TEST(test_rotating_fragmented),
