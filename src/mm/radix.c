@@ -171,7 +171,7 @@ static int raise_tree(struct rcl *m, struct mapping *mapping, u64 index, struct 
 			return -ENOMEM;
 		node->count = 1;
 		node->nr_values = entry_is_shadow(root);
-		node->slots[0] = root;
+		publish(&node->slots[0], root); /* (a stale reader may still be at this node) */
 		for (u32 t = 0; t < NR_RADIX_TAGS; t++)
 			node->tags[t] = mapping->root_tags >> t & 1;
 		if (level)
