@@ -13,7 +13,7 @@
 #include "mm/swap.h"
 #include "platform/host/internal.h"
 
-#define GATHER_NS (50 * RCL_NSEC_PER_MSEC)
+#define GATHER_NS (200 * RCL_NSEC_PER_MSEC)
 
 struct puncher {
 	struct rcl_machine *machine; /* c */

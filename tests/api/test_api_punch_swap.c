@@ -104,7 +104,7 @@ static void *come_and_go(void *arg)
 {
 	struct rounds *r = arg;
 
-	for (unsigned int round = 0; round < 30; round++) {
+	for (unsigned int round = 0; round < 15; round++) {
 		struct rcl_area *area;
 		uint64_t seed = r->seed + round * 10000;
 
