@@ -55,6 +55,9 @@ static void serial_device(const struct rcl_host_busy_figures *b, u64 submit_ns,
 			       : d->bandwidth;
 	d->request_ns = less(b->request_ns[RCL_IO_READ], page_ns(d));
 	d->write_page_ns = b->page_ns[RCL_IO_WRITE];
+	d->few_pages = RCL_HOST_FEW_PAGES;
+	d->read_many_ns = b->many_ns[RCL_IO_READ] ? b->many_ns[RCL_IO_READ] : page_ns(d);
+	d->write_many_ns = b->many_ns[RCL_IO_WRITE] ? b->many_ns[RCL_IO_WRITE] : d->write_page_ns;
 	d->write_request_ns = max(less(b->request_ns[RCL_IO_WRITE], d->write_page_ns), (u64)1);
 }
 
@@ -141,7 +144,8 @@ void cli_predict(struct sim_job *sim, const struct sim_job *real, const struct r
 	if (f->end_ns)
 		out->cost_ns[WORK_IO_DONE] = (u32)min(f->end_ns, (u64)1000000);
 	if (f->submit_ns)
-		out->cost_ns[WORK_IO_PAGE] = 0; /* its pages were part of what was measured */
+		out->cost_ns[WORK_IO_PAGE] =
+			(u32)min(f->submit_page_ns + f->end_page_ns, (u64)1000000);
 	sim->req.device_config = &out->device;
 	sim->req.cost_ns = out->cost_ns;
 	sim->req.charges_wait = true;
@@ -175,11 +179,13 @@ void cli_measured_median(const struct measured *each, u32 nr, const struct rcl_h
 	}
 }
 
-static void print_op(const char *what, u64 first_ns, u64 next_ns, u64 page_ns, u64 slow_ns,
-		     FILE *out)
+static void print_op(const char *what, u64 first_ns, u64 next_ns, u64 page_ns, u64 many_ns,
+		     u64 slow_ns, FILE *out)
 {
 	fprintf(out, "%s %.0f us, one behind another %.0f, each page more %.1f", what,
 		(double)first_ns / 1e3, (double)next_ns / 1e3, (double)page_ns / 1e3);
+	if (many_ns)
+		fprintf(out, ", beyond %u of them %.1f", RCL_HOST_FEW_PAGES, (double)many_ns / 1e3);
 	if (slow_ns)
 		fprintf(out, " (1%% over %.3g ms)", (double)slow_ns / 1e6);
 }
@@ -190,11 +196,14 @@ void cli_print_measured(const struct measured *m, FILE *out)
 	u64 read = d->request_ns + page_ns(d), write = d->write_request_ns + d->write_page_ns;
 
 	fputs("predicted for what was measured: ", out);
-	print_op("a read", d->read_latency_ns + read, read, page_ns(d), m->slow_ns[0], out);
-	print_op("; a write", d->write_latency_ns + write, write, d->write_page_ns, m->slow_ns[1],
-		 out);
-	fprintf(out, "; CPU: %.1f us to start a request, %.1f to end it, %.2f for an access%s\n",
+	print_op("a read", d->read_latency_ns + read, read, page_ns(d), d->read_many_ns,
+		 m->slow_ns[0], out);
+	print_op("; a write", d->write_latency_ns + write, write, d->write_page_ns,
+		 d->write_many_ns, m->slow_ns[1], out);
+	fprintf(out,
+		"; CPU: %.1f us to start a request, %.1f to end it, %.2f for each page, %.2f for "
+		"an access%s\n",
 		(double)m->cost_ns[WORK_IO_SUBMIT] / 1e3, (double)m->cost_ns[WORK_IO_DONE] / 1e3,
-		(double)m->cost_ns[WORK_ACCESS] / 1e3,
+		(double)m->cost_ns[WORK_IO_PAGE] / 1e3, (double)m->cost_ns[WORK_ACCESS] / 1e3,
 		d->ends_together ? "; ends are reported together" : "");
 }

@@ -158,6 +158,7 @@ void cli_repeat_figures(struct rcl_host_figures *f, u32 nr)
 	u64 *const busy[] = {
 		&out.busy.times,	 &out.busy.latency_ns, &out.busy.request_ns[0],
 		&out.busy.request_ns[1], &out.busy.page_ns[0], &out.busy.page_ns[1],
+		&out.busy.many_ns[0],	 &out.busy.many_ns[1],
 	};
 	u32 together = 0;
 
@@ -177,6 +178,8 @@ void cli_repeat_figures(struct rcl_host_figures *f, u32 nr)
 	out.ends_together = 2 * together > nr;
 	out.submit_ns = median_of(f, nr, offsetof(struct rcl_host_figures, submit_ns));
 	out.unmeasured = median_of(f, nr, offsetof(struct rcl_host_figures, unmeasured));
+	out.submit_page_ns = median_of(f, nr, offsetof(struct rcl_host_figures, submit_page_ns));
+	out.end_page_ns = median_of(f, nr, offsetof(struct rcl_host_figures, end_page_ns));
 	out.end_ns = median_of(f, nr, offsetof(struct rcl_host_figures, end_ns));
 	*f = out;
 }

@@ -820,6 +820,21 @@ static void one_while_busy(struct rig *r)
 	assert_in_range(r->done_at[3] - from, 60 * US, 66 * US);
 }
 
+/* Of forty pages thirty-two take less. */
+static void large_one(struct rig *r)
+{
+	u64 from;
+
+	r->p->ops->plug_start(r->p);
+	for (u32 i = 0; i < 40; i++)
+		start_io(r, RCL_IO_WRITE, 0, i, i, false);
+	from = r->p->now;
+	r->p->ops->plug_finish(r->p);
+	wait_pages(r, 40);
+	assert_int_equal(requests(r), 1);
+	assert_in_range(r->done_at[0] - from, 122 * US, 128 * US); /* 20 + 30 + 8 * 5 + 32 * 1 */
+}
+
 /* As long as there are more, none of them ends. */
 static void many_while_busy(struct rig *r)
 {
@@ -856,6 +871,12 @@ static void test_ends_together(void **state)
 	close_rig(r);
 	r = open_rig((struct rcl_sim_config){.seed = 1}, &together);
 	run(r, many_while_busy);
+	close_rig(r);
+	second.few_pages = 8;
+	second.write_many_ns = 1 * US;
+	second.plug_pages = 64;
+	r = open_rig((struct rcl_sim_config){.seed = 1}, &second);
+	run(r, large_one);
 	close_rig(r);
 	for (u32 same = 0; same < 2; same++) {
 		r = open_rig((struct rcl_sim_config){.seed = 1}, &together);

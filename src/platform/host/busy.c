@@ -7,7 +7,8 @@
  *
  *   latency + requests * request_ns + further pages * page_ns      of reads, and of writes
  *
- * Each such time gives an equation, and the five figures are those that leave the least off, in
+ * where a page takes less in a large request than in a small one: those beyond the first few have a
+ * figure of their own. Each such time gives an equation, and the seven figures are those that leave the least off, in
  * parts of the time, with squares or without. Without: then it is the usual that counts, as with a
  * median, whatever else disturbs the disk now and then. They are found by least squares over and
  * over, each equation being weighed by how far off it was before. What comes out below zero is left
@@ -36,7 +37,8 @@ void rcl_host_busy_begins(struct busy *b, u64 now)
 void rcl_host_busy_request(struct busy *b, u32 op, u32 nr_pages)
 {
 	b->term[BUSY_REQUESTS + op]++;
-	b->term[BUSY_PAGES + op] += nr_pages - 1;
+	b->term[BUSY_PAGES + op] += min(nr_pages, RCL_HOST_FEW_PAGES) - 1;
+	b->term[BUSY_MANY + op] += nr_pages - min(nr_pages, RCL_HOST_FEW_PAGES);
 }
 
 static enum busy_kind kind_of(const u32 *t)
@@ -177,5 +179,6 @@ void rcl_host_busy_figures(const struct busy *b, struct rcl_host_busy_figures *o
 	for (u32 op = 0; op < 2; op++) {
 		out->request_ns[op] = (u64)x[BUSY_REQUESTS + op];
 		out->page_ns[op] = (u64)x[BUSY_PAGES + op];
+		out->many_ns[op] = (u64)x[BUSY_MANY + op];
 	}
 }

@@ -5,12 +5,16 @@
 
 #include "platform/host/measure.h"
 
-/* Of a busy time: a latency, requests and further pages, reads and writes; and how long it was. */
+/*
+ * Of a busy time: a latency; requests, further pages, and pages beyond RCL_HOST_FEW_PAGES, of reads
+ * and of writes; and how long it was.
+ */
 enum busy_term {
 	BUSY_LATENCY, /* 1 */
 	BUSY_REQUESTS,
 	BUSY_PAGES = BUSY_REQUESTS + 2,
-	BUSY_NS = BUSY_PAGES + 2,
+	BUSY_MANY = BUSY_PAGES + 2,
+	BUSY_NS = BUSY_MANY + 2,
 	NR_BUSY
 };
 

@@ -192,8 +192,8 @@ u64 rcl_host_measure_cpu(void);
 void rcl_host_measure_start(struct host_io *io, struct host_request *list);
 void rcl_host_measure_end(struct host_io *io, const struct host_request *r);
 /* CPU time that starting so many, and ending one, has taken. */
-void rcl_host_measure_submitted(struct host_io *io, u32 nr, u64 ns);
-void rcl_host_measure_ended(struct host_io *io, u64 ns);
+void rcl_host_measure_submitted(struct host_io *io, u32 requests, u32 pages, u64 ns);
+void rcl_host_measure_ended(struct host_io *io, u32 pages, u64 ns);
 
 /* ---- faults.c (not called when there are none) ---- */
 

@@ -15,6 +15,9 @@
  *
  * Of a disk that tells of all its requests at once no gap says anything; see busy.c for what does.
  *
+ * What starting and ending requests costs the CPU is so much for each and so much for each of their
+ * pages: the two that fit best.
+ *
  * Field legend:  m measure.lock, innermost
  */
 #define _GNU_SOURCE 1 /* CLOCK_THREAD_CPUTIME_ID */
@@ -49,12 +52,17 @@ struct op_measure {
 	u64 gap_ns;	     /* m */
 };
 
+/* CPU time for so many requests with so many pages: sums for least squares, in parts of the time. */
+struct work {
+	u64 requests, ns;
+	double rr, rp, pp, rn, pn;
+};
+
 struct host_measure {
 	pthread_mutex_t lock;
 	struct op_measure op[2];
-	struct busy busy;	  /* m */
-	u64 submitted, submit_ns; /* m */
-	u64 ended, end_ns;	  /* m */
+	struct busy busy;	   /* m */
+	struct work submits, ends; /* m */
 };
 
 /* ---- histograms ---------------------------------------------------------------------------- */
@@ -139,23 +147,34 @@ void rcl_host_measure_end(struct host_io *io, const struct host_request *r)
 	pthread_mutex_unlock(&ms->lock);
 }
 
-void rcl_host_measure_submitted(struct host_io *io, u32 nr, u64 ns)
+static void add_work(struct work *w, u32 requests, u32 pages, u64 ns)
+{
+	double weight = 1 / (double)max(ns, (u64)1), r = requests, p = pages;
+
+	w->requests += requests;
+	w->ns += ns;
+	w->rr += weight * r * r;
+	w->rp += weight * r * p;
+	w->pp += weight * p * p;
+	w->rn += r;
+	w->pn += p;
+}
+
+void rcl_host_measure_submitted(struct host_io *io, u32 requests, u32 pages, u64 ns)
 {
 	struct host_measure *ms = io->measure;
 
 	pthread_mutex_lock(&ms->lock);
-	ms->submitted += nr;
-	ms->submit_ns += ns;
+	add_work(&ms->submits, requests, pages, ns);
 	pthread_mutex_unlock(&ms->lock);
 }
 
-void rcl_host_measure_ended(struct host_io *io, u64 ns)
+void rcl_host_measure_ended(struct host_io *io, u32 pages, u64 ns)
 {
 	struct host_measure *ms = io->measure;
 
 	pthread_mutex_lock(&ms->lock);
-	ms->ended++;
-	ms->end_ns += ns;
+	add_work(&ms->ends, 1, pages, ns);
 	pthread_mutex_unlock(&ms->lock);
 }
 
@@ -182,6 +201,24 @@ static void figures_of(const struct op_measure *op, struct rcl_host_op_figures *
 	out->latency_ns = less(one, out->request_ns + out->page_ns);
 }
 
+/* If all had as many pages, or one comes out below zero: all of it is the requests'. */
+static void figures_of_work(const struct work *w, u64 *request_ns, u64 *page_ns)
+{
+	double det = w->rr * w->pp - w->rp * w->rp, request, page;
+
+	if (w->requests < FEW)
+		return;
+	*request_ns = w->ns / w->requests;
+	if (det <= 1e-6 * w->rr * w->pp)
+		return;
+	request = (w->rn * w->pp - w->pn * w->rp) / det;
+	page = (w->rr * w->pn - w->rp * w->rn) / det;
+	if (request < 0 || page < 0)
+		return;
+	*request_ns = (u64)request;
+	*page_ns = (u64)page;
+}
+
 void rcl_host_get_figures(struct rcl_host *h, struct rcl_host_figures *out)
 {
 	struct host_measure *ms = h->io->measure;
@@ -197,12 +234,10 @@ void rcl_host_get_figures(struct rcl_host *h, struct rcl_host_figures *out)
 	for (u32 op = 0; op < ARRAY_SIZE(ms->op); op++)
 		figures_of(&ms->op[op], &out->op[op]);
 	rcl_host_busy_figures(&ms->busy, &out->busy);
-	if (ms->submitted >= FEW)
-		out->submit_ns = ms->submit_ns / ms->submitted;
-	out->unmeasured =
-		less(ms->op[RCL_IO_READ].requests + ms->op[RCL_IO_WRITE].requests, ms->submitted);
-	if (ms->ended >= FEW)
-		out->end_ns = ms->end_ns / ms->ended;
+	figures_of_work(&ms->submits, &out->submit_ns, &out->submit_page_ns);
+	figures_of_work(&ms->ends, &out->end_ns, &out->end_page_ns);
+	out->unmeasured = less(ms->op[RCL_IO_READ].requests + ms->op[RCL_IO_WRITE].requests,
+			       ms->submits.requests);
 	pthread_mutex_unlock(&ms->lock);
 }
 

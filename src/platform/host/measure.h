@@ -22,12 +22,13 @@ struct rcl_host_op_figures {
 /*
  * What the times come to with something under way, from the first start to the last end, if the
  * disk does one request after the other: latency_ns, and for each request request_ns, and page_ns
- * for each page after its first.
+ * for each page after its first, but many_ns beyond RCL_HOST_FEW_PAGES of them.
  */
-#define RCL_HOST_PACES 64
+#define RCL_HOST_PACES	   64
+#define RCL_HOST_FEW_PAGES 16u
 struct rcl_host_busy_figures {
 	u64 times; /* that more than a page was under way in */
-	u64 latency_ns, request_ns[2], page_ns[2];
+	u64 latency_ns, request_ns[2], page_ns[2], many_ns[2];
 	/* How long those times were, from the shortest on, in percent of what it comes to. */
 	u32 pace[RCL_HOST_PACES];
 };
@@ -37,9 +38,10 @@ struct rcl_host_figures {
 	struct rcl_host_busy_figures busy;
 	bool ends_together;    /* for the caller: what rcl_host_probe_ends_together() said */
 	u64 submit_ns, end_ns; /* CPU time of a request: starting it, ending it */
-	u64 unmeasured;	       /* requests whose starting was part of a wait for them */
-	u32 depth;	       /* requests under way at most */
-	u32 request_pages, plug_pages; /* that are gathered for a request, before a start */
+	u64 submit_page_ns, end_page_ns; /* and of each of its pages */
+	u64 unmeasured;			 /* requests whose starting was part of a wait for them */
+	u32 depth;			 /* requests under way at most */
+	u32 request_pages, plug_pages;	 /* that are gathered for a request, before a start */
 };
 
 /*

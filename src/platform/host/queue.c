@@ -171,11 +171,12 @@ static void finish_measured(struct host_io *io, struct host_request *r)
 {
 	struct host_thread *th = host_this_thread(io->h);
 	u64 from = rcl_host_measure_cpu(), took;
+	u32 pages = r->nr_pages;
 
 	rcl_host_measure_end(io, r);
 	finish(io, r);
 	took = rcl_host_measure_cpu() - from;
-	rcl_host_measure_ended(io, took);
+	rcl_host_measure_ended(io, pages, took);
 	if (th)
 		th->ending_ns += took;
 }
@@ -437,9 +438,9 @@ static u32 start_plugged(struct host_io *io, struct host_thread *th, bool defer)
 static void flush_measured(struct host_io *io, struct host_thread *th)
 {
 	u64 from = rcl_host_measure_cpu(), ending = th->ending_ns;
-	u32 requests = start_plugged(io, th, false);
+	u32 pages = th->plug.nr, requests = start_plugged(io, th, false);
 
-	rcl_host_measure_submitted(io, requests,
+	rcl_host_measure_submitted(io, requests, pages,
 				   rcl_host_measure_cpu() - from - (th->ending_ns - ending));
 }
 

@@ -122,6 +122,17 @@ static u64 write_channel(const struct sim_device *dev, const struct sim_request 
 	return dev->cfg.write_request_ns + rq->nr_pages * dev->cfg.write_page_ns;
 }
 
+/* A page of a large request may take less than one of a small one. */
+static u64 less_for_many(const struct sim_device *dev, const struct sim_request *rq, u64 channel)
+{
+	const struct rcl_sim_device_config *cfg = &dev->cfg;
+	u64 many = cfg->few_pages ? rq->nr_pages - min(rq->nr_pages, cfg->few_pages) : 0;
+	bool write = rq->op == RCL_IO_WRITE;
+	u64 each = write && cfg->write_request_ns ? cfg->write_page_ns : dev->page_ns;
+
+	return channel - many * each + many * (write ? cfg->write_many_ns : cfg->read_many_ns);
+}
+
 /* On a disk whose requests end together: when this one is done. */
 static u64 take_turn(struct sim_device *dev, struct sim_request *rq, u64 latency, u64 channel,
 		     u64 now)
@@ -155,7 +166,7 @@ static void start_request(struct rcl_sim *sim, struct sim_device *dev, struct si
 	if (dev->cfg.ends_together) {
 		if (unlikely(rq->slow))
 			channel += RCL_SIM_SLOW_FACTOR * (latency + channel);
-		done = take_turn(dev, rq, latency, channel, now);
+		done = take_turn(dev, rq, latency, less_for_many(dev, rq, channel), now);
 	} else {
 		done = max(now + latency, *channel_free) + channel;
 		*channel_free = done;

@@ -57,6 +57,8 @@ struct rcl_sim_device_config {
 	 * none left: write_request_ns, write_page_ns are what writes take on the one channel.
 	 */
 	bool ends_together;
+	u32 few_pages; /* those of a request that come after so many take this; 0: as the others */
+	u64 read_many_ns, write_many_ns;
 	u32 pace[RCL_SIM_PACES]; /* percent, one by chance each time it wakes up; 0: always 100 */
 	u64 chance;		 /* which ones */
 	bool same_disk;		 /* as the device added before it, if both end together */
