@@ -286,7 +286,7 @@ RCL_API int rcl_area_sync(struct rcl_area *area, uint64_t first, uint64_t nr);
 enum rcl_area_advice {
 	RCL_ADVISE_NORMAL,
 	RCL_ADVISE_RANDOM,     /* no read-ahead */
-	RCL_ADVISE_SEQUENTIAL, /* read far ahead; pages behind go first */
+	RCL_ADVISE_SEQUENTIAL, /* once, in order: read far ahead; pages behind go first */
 	RCL_ADVISE_WILLNEED,   /* start reading: the same as rcl_prefetch() */
 	RCL_ADVISE_COLD,       /* first to go when memory is short */
 	RCL_ADVISE_PAGEOUT,    /* go now */

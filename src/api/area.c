@@ -337,14 +337,17 @@ int rcl_area_punch(struct rcl_area *area, uint64_t first, uint64_t nr)
 
 /*
  * 32 times read_ahead_kb where the engine has twice as much: a fast disk wants much to do at once,
- * and more while the reader deals with what has come. But no more than a sixteenth of what the area
- * may have in memory: two windows can be under way.
+ * and more while the reader deals with what has come. But no more than a sixth of what the area may
+ * have in memory: two windows can be under way, and a third be read. A power of two, so that
+ * windows are whole blocks of frames.
  */
 static void read_far_ahead(struct rcl_area *area)
 {
-	u64 pages = hint_read(&area->file.ra_pages), most = rcl_area_room(area) / 16;
+	u64 pages = hint_read(&area->file.ra_pages), most = rcl_area_room(area) / 6;
 
-	hint_set(&area->file.ra_pages, (u32)max(pages, min(16 * pages, most)));
+	most = min(16 * pages, max(most, (u64)1));
+	most = 1ull << (63 - __builtin_clzll(most));
+	hint_set(&area->file.ra_pages, (u32)max(pages, most));
 }
 
 /* How the whole area is going to be read. */

@@ -384,6 +384,7 @@ struct folio *rcl_filemap_fault(struct rcl *m, struct vma *vma, struct file *fil
 {
 	struct fault fa = {.vma = vma, .file = file, .index = index, .first = !*retry};
 	struct mapping *mapping = file->mapping;
+	bool waited = false;
 	struct folio *f;
 
 	(void)exec; /* 6.1 reads executable mappings like others */
@@ -418,6 +419,7 @@ struct folio *rcl_filemap_fault(struct rcl *m, struct vma *vma, struct file *fil
 		if (unlikely(!folio_trylock(f))) {
 			drop_mmap_lock(m, &fa);
 			folio_lock(m, f);
+			waited = true;
 		}
 		if (unlikely(f->mapping != mapping)) {
 			folio_unlock(m, f);
@@ -443,6 +445,8 @@ struct folio *rcl_filemap_fault(struct rcl *m, struct vma *vma, struct file *fil
 		folio_put(m, f);
 	}
 	folio_put(m, f);
+	if (waited && rcl_is_threaded(m))
+		rcl_page_cache_ra_resume(m, file, index);
 	*error = 0;
 	*retry = true;
 	return NULL;

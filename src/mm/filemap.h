@@ -210,6 +210,8 @@ struct folio *rcl_page_cache_sync_ra(struct rcl *m, struct file *file, u64 index
 void rcl_page_cache_async_ra(struct rcl *m, struct file *file, struct folio *f, u64 index,
 			     u64 req_count);
 void rcl_page_cache_ra_window(struct rcl *m, struct file *file);
+/* The reader had to wait for the page at index: if nothing more of the stream is being read, go on. */
+void rcl_page_cache_ra_resume(struct rcl *m, struct file *file, u64 index);
 void rcl_page_cache_force_ra(struct rcl *m, struct file *file, u64 index, u64 nr);
 
 /*

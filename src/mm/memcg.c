@@ -266,6 +266,15 @@ static u64 margin(struct memcg *memcg)
 	return usage < max ? max - usage : 0;
 }
 
+u64 rcl_memcg_room(struct rcl *m)
+{
+	u64 room = UINT64_MAX;
+
+	for (struct memcg *memcg = rcl_current_memcg(m); memcg; memcg = memcg->parent)
+		room = min(room, margin(memcg));
+	return room;
+}
+
 /* ---- the per-CPU stock ------------------------------------------------------------------- */
 
 static bool consume_stock(struct rcl *m, struct memcg *memcg, u32 nr)

@@ -81,6 +81,8 @@ void rcl_memcg_uncharge_kmem(struct rcl *m, struct memcg *memcg, u32 nr_pages);
 int rcl_memcg_charge_bytes(struct rcl *m, struct memcg *memcg, gfp_t gfp, u32 bytes);
 void rcl_memcg_uncharge_bytes(struct rcl *m, struct memcg *memcg, u32 bytes);
 
+/* Pages that the running task's group, and those above it, are below their limits. */
+u64 rcl_memcg_room(struct rcl *m);
 /* May this group (and its ancestors) still use swap? Pages. */
 s64 rcl_memcg_nr_swap_pages(struct rcl *m, struct memcg *memcg);
 bool rcl_memcg_swap_full(struct rcl *m, struct folio *f);

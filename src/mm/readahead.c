@@ -32,9 +32,16 @@
  * not worth much trouble (NORETRY), and reclaim must not enter the filesystem while locked pages
  * wait here for their submission (NOFS).
  *
+ * With threads a window's frames come from window_frames.c, and when a stream has started a window it
+ * finds room for the next. A stream that was announced (RCL_FADV_SEQUENTIAL) takes that from what it
+ * has left behind (drop_behind.c), and does not leave the device idle: some devices tell of what they
+ * have read only when they have read all that they were asked for. Who has waited for a window and
+ * finds the one after it read, too, goes on as if it had come to that one's marker.
+ *
  * The state belongs to the open file and is changed without a lock; threads that share it spoil
  * each other's guesses, nothing else.
  */
+#include "mm/drop_behind.h"
 #include "mm/filemap.h"
 #include "mm/machine.h"
 #include "mm/page_io.h"
@@ -171,9 +178,6 @@ static void read_window(struct rcl *m, struct mapping *mapping, u64 index, u64 n
 	}
 	submit_run(m, mapping, &run);
 	rcl_window_frames_free(m, &frames);
-	/* The next window of a stream is as large: find its room while the device is busy. */
-	if (rcl_is_threaded(m) && nr >= WINDOW_FRAMES_MAX && index + nr < size)
-		rcl_reclaim_ahead(m, READAHEAD_GFP, nr);
 	if (!nofs)
 		set_task_flag(m, t, PF_MEMALLOC_NOFS, false);
 }
@@ -371,6 +375,23 @@ struct folio *rcl_page_cache_sync_ra(struct rcl *m, struct file *file, u64 index
 	return NULL;
 }
 
+/*
+ * The reader has come to the marker at `index`, so it will come to the next one. That window is as
+ * large as the one under way: find its room while the device is busy.
+ */
+static void find_room(struct rcl *m, struct file *file, u64 index)
+{
+	u64 size = __atomic_load_n(&file->mapping->size, __ATOMIC_RELAXED);
+	u64 nr = hint_read(&file->ra_size);
+
+	if (nr < SWAP_CLUSTER_MAX || hint_read(&file->ra_start) + nr >= size)
+		return;
+	if (hint_read(&file->sequential))
+		rcl_drop_behind(m, file->mapping, index, nr, READAHEAD_GFP);
+	if (nr >= WINDOW_FRAMES_MAX)
+		rcl_reclaim_ahead(m, READAHEAD_GFP, nr);
+}
+
 void rcl_page_cache_async_ra(struct rcl *m, struct file *file, struct folio *f, u64 index,
 			     u64 req_count)
 {
@@ -379,4 +400,36 @@ void rcl_page_cache_async_ra(struct rcl *m, struct file *file, struct folio *f, 
 		return;
 	folio_clear(f, PG_readahead_);
 	ondemand_readahead(m, file, index, true, req_count, NULL);
+	if (rcl_is_threaded(m))
+		find_room(m, file, index);
+}
+
+static bool is_read(struct rcl *m, struct mapping *mapping, u64 index, bool *marker)
+{
+	struct folio *f = rcl_filemap_get_folio(m, mapping, index);
+	u32 flags = f ? folio_flags(f) : 0;
+
+	if (f)
+		folio_put(m, f);
+	*marker = flags & BIT(PG_readahead_);
+	return (flags & (BIT(PG_uptodate) | BIT(PG_locked))) == BIT(PG_uptodate);
+}
+
+void rcl_page_cache_ra_resume(struct rcl *m, struct file *file, u64 index)
+{
+	u64 start = hint_read(&file->ra_start), size = hint_read(&file->ra_size);
+	u64 marker = start + size - hint_read(&file->ra_async_size);
+	struct folio *f;
+	bool here, other;
+
+	if (!hint_read(&file->sequential) || marker <= index || start > index + size ||
+	    !is_read(m, file->mapping, start + size - 1, &other) ||
+	    !is_read(m, file->mapping, marker, &here) || !here)
+		return;
+	f = rcl_filemap_get_folio(m, file->mapping, marker);
+	if (!f)
+		return;
+	folio_clear(f, PG_readahead_);
+	folio_put(m, f);
+	ondemand_readahead(m, file, marker, true, 1, NULL);
 }

@@ -12,6 +12,8 @@
 
 /* Direct reclaim for an allocation from these zones: pages freed (1 may mean "retry"). May wait. */
 u64 rcl_try_to_free_pages(struct rcl *m, struct zonelist *zl, u32 order, gfp_t gfp);
+/* How many pages the zones lack to give away nr, and still be at their high watermarks. */
+u64 rcl_pages_lacking(struct rcl *m, gfp_t gfp, u64 nr);
 /*
  * For who is about to allocate nr pages one by one: reclaim at once as many as the zones lack for
  * that, above the high watermark. Pages freed. May wait, as far as gfp allows.

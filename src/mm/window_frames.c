@@ -31,7 +31,7 @@ static u32 fitting_order(u32 missing)
 /* By place in memory; the descriptors are an array. */
 static void sort_frames(struct folio **f, u32 nr)
 {
-	static const u8 gaps[] = {132, 57, 23, 10, 4, 1};
+	static const u16 gaps[] = {301, 132, 57, 23, 10, 4, 1};
 
 	for (u32 g = 0; g < ARRAY_SIZE(gaps); g++) {
 		for (u32 gap = gaps[g], i = gap; i < nr; i++) {

@@ -6,7 +6,7 @@
 #include "mm/gfp.h"
 #include "mm/page.h"
 
-#define WINDOW_FRAMES_MAX 256u
+#define WINDOW_FRAMES_MAX 512u
 
 /* Owned by one task; starts as all zeros but for f. */
 struct window_frames {

@@ -406,11 +406,81 @@ static void test_prefetch_and_order(void **state)
 	rcl_unpin(&pins[0]);
 	assert_true(read_stats(machine, NULL).read - after.read > 8 * RCL_PAGE_SIZE);
 	/* ... and far ahead: how far, that is for memory to say. */
-	assert_in_range(area->file.ra_pages, 65, machine->m->totalram_pages / 16);
+	assert_in_range(area->file.ra_pages, 65, machine->m->totalram_pages / 6);
+	assert_int_equal(__builtin_popcount(area->file.ra_pages), 1);
 	assert_ok(rcl_area_advise(area, 0, 0, RCL_ADVISE_NORMAL));
 	assert_int_equal(area->file.ra_pages, 32);
 	assert_ok(rcl_area_close(area));
 	assert_ok(rcl_close(machine));
+}
+
+/* How many of the first nr pages are in memory. */
+static uint64_t count_resident(struct rcl_area *area, uint64_t nr)
+{
+	uint64_t here = 0;
+
+	for (uint64_t i = 0; i < nr; i++) {
+		struct rcl_pin pin;
+
+		if (rcl_pin(area, i, RCL_READ | RCL_TRY, &pin))
+			continue;
+		here++;
+		rcl_unpin(&pin);
+	}
+	return here;
+}
+
+static void read_all(struct rcl_area *area, uint64_t nr)
+{
+	for (uint64_t i = 0; i < nr; i++) {
+		struct rcl_pin pin;
+
+		assert_ok(rcl_pin(area, i, RCL_READ, &pin));
+		assert_int_equal(*(char *)pin.addr, byte_at(i * RCL_PAGE_SIZE));
+		rcl_unpin(&pin);
+	}
+}
+
+/* Read a long file from its start to its end: what is left of another one, that was read before? */
+static uint64_t left_after_stream(enum rcl_area_advice order, uint64_t group_max)
+{
+	enum {
+		KEPT = 512,
+		LONG = 16384
+	};
+	struct rcl_machine *machine = open_machine(group_max ? 64 * MIB : 16 * MIB, 0);
+	struct rcl_group *group = NULL;
+	struct rcl_area *kept, *stream;
+	uint64_t left;
+
+	make_file("kept", KEPT * RCL_PAGE_SIZE);
+	make_file("long", LONG * RCL_PAGE_SIZE);
+	if (group_max) {
+		assert_ok(rcl_group_create(machine, NULL, "g", &group));
+		assert_ok(rcl_group_set_max(group, group_max));
+	}
+	assert_ok(rcl_area_file(machine, group, folder_file(&folder, "kept"), 0, &kept));
+	assert_ok(rcl_area_file(machine, group, folder_file(&folder, "long"), 0, &stream));
+	read_all(kept, KEPT);
+	assert_ok(rcl_area_advise(stream, 0, 0, order));
+	read_all(stream, LONG);
+	left = count_resident(kept, KEPT);
+	assert_ok(rcl_area_close(kept));
+	assert_ok(rcl_area_close(stream));
+	if (group)
+		assert_ok(rcl_group_destroy(group));
+	assert_ok(rcl_close(machine));
+	return left;
+}
+
+/* A stream makes room for itself, in the machine and in a group: others' pages stay. */
+static void test_streams_pay_for_themselves(void **state)
+{
+	(void)state;
+	assert_in_range(left_after_stream(RCL_ADVISE_NORMAL, 0), 0, 100);
+	/* (kswapd may come in between.) */
+	assert_in_range(left_after_stream(RCL_ADVISE_SEQUENTIAL, 0), 400, 512);
+	assert_in_range(left_after_stream(RCL_ADVISE_SEQUENTIAL, 16 * MIB), 400, 512);
 }
 
 /* An error of writing is told once to each area that was open, and counted. */
@@ -531,6 +601,7 @@ int main(void)
 		cmocka_unit_test(test_sharing),
 		cmocka_unit_test(test_many_files),
 		cmocka_unit_test(test_prefetch_and_order),
+		cmocka_unit_test(test_streams_pay_for_themselves),
 		cmocka_unit_test(test_write_errors),
 		cmocka_unit_test(test_read_errors),
 		cmocka_unit_test(test_overwrite_of_a_file),

@@ -235,11 +235,16 @@ static u64 shortfall(const struct zonelist *zl, int highest, u64 nr)
  */
 #define AHEAD_LOOKS 4
 
+u64 rcl_pages_lacking(struct rcl *m, gfp_t gfp, u64 nr)
+{
+	return shortfall(&m->nodes[rcl_current(m)->node].zonelist, (int)rcl_gfp_zone(gfp), nr);
+}
+
 u64 rcl_reclaim_ahead(struct rcl *m, gfp_t gfp, u64 nr)
 {
 	struct task *t = rcl_current(m);
 	struct zonelist *zl = &m->nodes[t->node].zonelist;
-	u64 lacking = shortfall(zl, (int)rcl_gfp_zone(gfp), nr), freed;
+	u64 lacking = rcl_pages_lacking(m, gfp, nr), freed;
 	bool stall;
 
 	if (!(gfp & __GFP_DIRECT_RECLAIM) || t->flags & PF_MEMALLOC || !lacking)

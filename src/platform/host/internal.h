@@ -28,7 +28,7 @@
 
 struct host_io; /* queue.c: devices, queues, the ring or the pool */
 
-#define HOST_PLUG_PAGES 256u
+#define HOST_PLUG_PAGES 512u
 
 /* Pages that a thread has submitted and that have not been started yet. */
 struct host_plug {

@@ -25,9 +25,10 @@
 #include "platform/host/faults.h"
 #include "platform/host/internal.h"
 
-#define HOST_REQUEST_PAGES 256u
-#define HOST_READ_PAGES	   64u /* of these, in a read: see queue.c */
-#define HOST_SWAP_REQUESTS 32u /* writes to swap that a plug gathers */
+#define HOST_REQUEST_PAGES HOST_PLUG_PAGES
+#define HOST_WRITE_PAGES   256u /* of these, in a write, */
+#define HOST_READ_PAGES	   64u	/* and in a read, but for long ones: see queue.c */
+#define HOST_SWAP_REQUESTS 32u	/* writes to swap that a plug gathers */
 #define HOST_MAX_DEVICES   65535u
 #define HOST_MAX_DEPTH	   4096u
 #define HOST_RINGS	   64u

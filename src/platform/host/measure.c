@@ -225,7 +225,7 @@ void rcl_host_get_figures(struct rcl_host *h, struct rcl_host_figures *out)
 
 	*out = (struct rcl_host_figures){
 		.depth = h->cfg.io_depth,
-		.request_pages = HOST_REQUEST_PAGES,
+		.request_pages = HOST_WRITE_PAGES,
 		.plug_pages = HOST_PLUG_PAGES,
 	};
 	if (!ms)

@@ -339,16 +339,20 @@ static void begin_request(struct host_request *r, struct host_device *d, const s
 
 /*
  * A reader that reads ahead waits for the first pages of what it has asked for, and uses them while
- * the rest is on its way: so long reads are several requests. Nobody waits for the first of a write.
+ * the rest is on its way: so its reads are several requests. But who fills a plug with reads is far
+ * ahead, and is best served by requests that are as long as can be. Nobody waits for the first page
+ * of a write.
  */
-static u32 most_pages(u8 op)
+static u32 most_pages(u8 op, const struct host_plug *plug)
 {
-	return op == RCL_IO_READ ? HOST_READ_PAGES : HOST_REQUEST_PAGES;
+	if (op == RCL_IO_WRITE)
+		return HOST_WRITE_PAGES;
+	return plug->nr == HOST_PLUG_PAGES ? HOST_REQUEST_PAGES : HOST_READ_PAGES;
 }
 
-static bool join_request(struct host_request *r, const struct rcl_io *page)
+static bool join_request(struct host_request *r, const struct rcl_io *page, u32 most)
 {
-	if (page->dev != r->dev->index || page->op != r->op || r->nr_pages >= most_pages(r->op) ||
+	if (page->dev != r->dev->index || page->op != r->op || r->nr_pages >= most ||
 	    page->block != r->pages[0].block + r->nr_pages || r->bytes & (PAGE_SIZE - 1) ||
 	    host_device_bytes(r->dev) < (page->block + 1) << PAGE_SHIFT)
 		return false;
@@ -409,7 +413,8 @@ static u32 start_plugged(struct host_io *io, struct host_thread *th, bool defer)
 		const struct rcl_io *page = &plug->pages[i];
 		struct host_device *d = host_device(io->h, page->dev);
 
-		if (ends_at_once(io->h, d, page) || (r && join_request(r, page)))
+		if (ends_at_once(io->h, d, page) ||
+		    (r && join_request(r, page, most_pages(r->op, plug))))
 			continue;
 		if (r) {
 			complete_request(io, r);
