@@ -8,7 +8,9 @@
  *               time. Peers: raw io_uring at the same depth (O_DIRECT, no cache at all, so it
  *               reads the sixteenth that we find in memory too), and mmap() of the file with
  *               MADV_RANDOM in a memory cgroup of the budget's size.
- *   sequential  all of the file once. Peer: mmap() with MADV_SEQUENTIAL in such a cgroup.
+ *   sequential  all of the file once. Peers: raw io_uring, STREAM_DEPTH requests of STREAM_BYTES
+ *               at a time into the same few places, which is what the disk gives to who caches
+ *               nothing; mmap() with MADV_SEQUENTIAL in such a cgroup.
  *   eviction    CPU time of reclaiming clean, mapped file pages, and system calls a page.
  *
  * -n: ours alone, without peers. Kinds: random1 random32 sequential eviction; all if none is named.
@@ -30,6 +32,9 @@
 
 #define FILE_TIMES 16
 #define DEPTH_MAX  32
+
+#define STREAM_DEPTH 4
+#define STREAM_BYTES (2u << 20)
 
 struct bench {
 	const char *path;
@@ -225,6 +230,47 @@ static double uring_random(struct bench *b)
 	return (double)b->reads / begun;
 }
 
+static double uring_sequential(struct bench *b)
+{
+	int fd = open(b->path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	uint64_t sent = 0, done = 0;
+	struct io_uring ring;
+	struct io_uring_cqe *cqe;
+	double begun;
+	char *buf;
+
+	if (b->alone || fd < 0 || io_uring_queue_init(STREAM_DEPTH, &ring, 0))
+		return -1;
+	if (posix_memalign((void **)&buf, STREAM_BYTES, STREAM_DEPTH * STREAM_BYTES))
+		die("buffers", -ENOMEM);
+	madvise(buf, STREAM_DEPTH * STREAM_BYTES, MADV_HUGEPAGE);
+	memset(buf, 1, STREAM_DEPTH * STREAM_BYTES);
+	begun = now_s();
+	while (done < b->bytes) {
+		while (sent < b->bytes && sent - done < STREAM_DEPTH * STREAM_BYTES) {
+			char *to = buf + sent % (STREAM_DEPTH * STREAM_BYTES);
+			struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+
+			io_uring_prep_read(sqe, fd, to, STREAM_BYTES, sent);
+			sent += STREAM_BYTES;
+		}
+		io_uring_submit_and_wait(&ring, STREAM_DEPTH);
+		while (!io_uring_peek_cqe(&ring, &cqe)) {
+			if (cqe->res != (int)STREAM_BYTES)
+				die("raw read", cqe->res);
+			io_uring_cqe_seen(&ring, cqe);
+			done += STREAM_BYTES;
+		}
+		for (size_t at = 0; at < STREAM_DEPTH * STREAM_BYTES; at += RCL_PAGE_SIZE)
+			seen += look(buf + at);
+	}
+	begun = now_s() - begun;
+	io_uring_queue_exit(&ring);
+	close(fd);
+	free(buf);
+	return (double)b->bytes / begun;
+}
+
 static char *map_file(const struct bench *b, int advice)
 {
 	int fd = open(b->path, O_RDONLY | O_CLOEXEC);
@@ -314,14 +360,16 @@ static void random_reads(struct bench *b, unsigned repeats)
 
 static void sequential(struct bench *b, unsigned repeats)
 {
-	double ours[MAX_REPEATS], mapped[MAX_REPEATS];
+	double ours[MAX_REPEATS], raw[MAX_REPEATS], mapped[MAX_REPEATS];
 
 	for (unsigned i = 0; i < repeats; i++) {
 		ours[i] = ours_sequential(b);
+		raw[i] = uring_sequential(b);
 		mapped[i] = peer_mmap(b, mmap_sequential);
 	}
 	printf("all of it in order\n");
 	report("reclaim", ours, repeats, 1e6, "MB/s");
+	report_peer("io_uring, no cache", ours, raw, repeats, 1e6, "MB/s");
 	report_peer("mmap in a cgroup", ours, mapped, repeats, 1e6, "MB/s");
 }
 

@@ -3,8 +3,8 @@
  * Optimistic reading (rcl_peek() in reclaim.h) compiled into its caller.
  *
  * Where many pages are looked at, the processor waits for their words to come from memory, and the
- * fewer instructions a look takes the more of these waits overlap: this saves half of the time. The
- * meaning is that of rcl_peek() and rcl_peek_ok(), and the two kinds can be mixed.
+ * fewer instructions a look takes the more of these waits overlap: this saves a third to a half of
+ * the time. The meaning is that of rcl_peek() and rcl_peek_ok(), and the two kinds can be mixed.
  *
  * What it knows of the library's insides, the names that end in an underscore, is as stable as a
  * function of the library: it only changes together with the number in libreclaim.so.N. Not for use

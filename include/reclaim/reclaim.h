@@ -399,8 +399,8 @@ RCL_API int rcl_prefetch(struct rcl_area *area, uint64_t first, uint64_t nr);
  *
  * 512 pages in a row share a count of those that have left memory, and of one in 16 writes to each:
  * if that changes meanwhile, this look is one not to be believed, too. That is rare, and costs a
- * pin. Loops over many pages take half of the time with rcl_peek_inline() and rcl_peek_ok_inline()
- * of <reclaim/inline.h>, which are the same, compiled into the caller.
+ * pin. Loops over many pages take a third to a half less time with rcl_peek_inline() and
+ * rcl_peek_ok_inline() of <reclaim/inline.h>, which are the same, compiled into the caller.
  */
 struct rcl_peek {
 	const void *addr;

@@ -375,6 +375,17 @@ struct folio *rcl_page_cache_sync_ra(struct rcl *m, struct file *file, u64 index
 	return NULL;
 }
 
+/* f is at index and has the marker, and the reader is there, or as good as there. */
+static bool pass_marker(struct rcl *m, struct file *file, struct folio *f, u64 index, u64 req_count)
+{
+	/* Under writeback the bit means something else. */
+	if (!hint_read(&file->ra_pages) || folio_test(f, PG_writeback))
+		return false;
+	folio_clear(f, PG_readahead_);
+	ondemand_readahead(m, file, index, true, req_count, NULL);
+	return true;
+}
+
 /*
  * The reader has come to the marker at `index`, so it will come to the next one. That window is as
  * large as the one under way: find its room while the device is busy.
@@ -395,24 +406,18 @@ static void find_room(struct rcl *m, struct file *file, u64 index)
 void rcl_page_cache_async_ra(struct rcl *m, struct file *file, struct folio *f, u64 index,
 			     u64 req_count)
 {
-	/* Under writeback the bit means something else. */
-	if (!hint_read(&file->ra_pages) || folio_test(f, PG_writeback))
-		return;
-	folio_clear(f, PG_readahead_);
-	ondemand_readahead(m, file, index, true, req_count, NULL);
-	if (rcl_is_threaded(m))
+	if (pass_marker(m, file, f, index, req_count) && rcl_is_threaded(m))
 		find_room(m, file, index);
 }
 
-static bool is_read(struct rcl *m, struct mapping *mapping, u64 index, bool *marker)
+static bool is_read(struct rcl *m, struct mapping *mapping, u64 index)
 {
 	struct folio *f = rcl_filemap_get_folio(m, mapping, index);
-	u32 flags = f ? folio_flags(f) : 0;
+	bool is = f && folio_test(f, PG_uptodate);
 
 	if (f)
 		folio_put(m, f);
-	*marker = flags & BIT(PG_readahead_);
-	return (flags & (BIT(PG_uptodate) | BIT(PG_locked))) == BIT(PG_uptodate);
+	return is;
 }
 
 void rcl_page_cache_ra_resume(struct rcl *m, struct file *file, u64 index)
@@ -420,16 +425,15 @@ void rcl_page_cache_ra_resume(struct rcl *m, struct file *file, u64 index)
 	u64 start = hint_read(&file->ra_start), size = hint_read(&file->ra_size);
 	u64 marker = start + size - hint_read(&file->ra_async_size);
 	struct folio *f;
-	bool here, other;
 
+	/* (The window after the reader's at the most: else it would be left behind.) */
 	if (!hint_read(&file->sequential) || marker <= index || start > index + size ||
-	    !is_read(m, file->mapping, start + size - 1, &other) ||
-	    !is_read(m, file->mapping, marker, &here) || !here)
+	    !is_read(m, file->mapping, start + size - 1))
 		return;
 	f = rcl_filemap_get_folio(m, file->mapping, marker);
 	if (!f)
 		return;
-	folio_clear(f, PG_readahead_);
+	if (folio_test(f, PG_readahead_))
+		pass_marker(m, file, f, marker, 1);
 	folio_put(m, f);
-	ondemand_readahead(m, file, marker, true, 1, NULL);
 }
