@@ -361,8 +361,11 @@ static int set_order(struct rcl_area *area, enum rcl_madvice order, enum rcl_fad
 		err = rcl_madvise(m, area->mm, 0, area->mapped, order);
 	if (!err && area->backing)
 		err = rcl_file_advise(m, &area->file, 0, 0, file_order);
-	if (!err && area->backing && file_order == RCL_FADV_SEQUENTIAL)
-		read_far_ahead(area);
+	if (!err && area->backing) {
+		hint_set(&area->file.once, file_order == RCL_FADV_SEQUENTIAL);
+		if (area->file.once)
+			read_far_ahead(area);
+	}
 	if (!err)
 		area->order = order;
 	pthread_mutex_unlock(&area->lock);

@@ -21,6 +21,8 @@
  *
  * Pages that somebody else maps or has used, that are dirty, locked, pinned or on the active list
  * are left to reclaim. While memory is not short nothing is dropped, and a file that fits stays.
+ * This is for files whose owner asks for it (file->once): what a program tells the kernel in a trace
+ * (RCL_FADV_SEQUENTIAL) means what it means there.
  */
 #include "mm/drop_behind.h"
 

@@ -86,6 +86,7 @@ static inline u32 mapping_flags(const struct mapping *mapping)
 struct file {
 	struct mapping *mapping;
 	bool random, sequential; /* advice */
+	bool once;		 /* more than that: drop_behind.c; nothing of the reference's */
 	/* readahead state, in pages */
 	u64 ra_start;
 	u32 ra_size, ra_async_size, ra_pages;

@@ -33,7 +33,7 @@
  * wait here for their submission (NOFS).
  *
  * With threads a window's frames come from window_frames.c, and when a stream has started a window it
- * finds room for the next. A stream that was announced (RCL_FADV_SEQUENTIAL) takes that from what it
+ * finds room for the next. A stream whose owner has announced it (file->once) takes that from what it
  * has left behind (drop_behind.c), and does not leave the device idle: some devices tell of what they
  * have read only when they have read all that they were asked for. Who has waited for a window and
  * finds the one after it read, too, goes on as if it had come to that one's marker.
@@ -397,7 +397,7 @@ static void find_room(struct rcl *m, struct file *file, u64 index)
 
 	if (nr < SWAP_CLUSTER_MAX || hint_read(&file->ra_start) + nr >= size)
 		return;
-	if (hint_read(&file->sequential))
+	if (hint_read(&file->once))
 		rcl_drop_behind(m, file->mapping, index, nr, READAHEAD_GFP);
 	if (nr >= WINDOW_FRAMES_MAX)
 		rcl_reclaim_ahead(m, READAHEAD_GFP, nr);
@@ -427,7 +427,7 @@ void rcl_page_cache_ra_resume(struct rcl *m, struct file *file, u64 index)
 	struct folio *f;
 
 	/* (The window after the reader's at the most: else it would be left behind.) */
-	if (!hint_read(&file->sequential) || marker <= index || start > index + size ||
+	if (!hint_read(&file->once) || marker <= index || start > index + size ||
 	    !is_read(m, file->mapping, start + size - 1))
 		return;
 	f = rcl_filemap_get_folio(m, file->mapping, marker);
